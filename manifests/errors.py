@@ -1,0 +1,64 @@
+"""Every error a user can meet.
+
+    GoldsieveError                 root; exit code 3: stopped, safe to rerun
+    |-- UsageError                 wrong call or input; exit code 2
+    |   |-- RecipeError            a recipe that does not say what can be done (names line and rule)
+    |   |-- SourceError            a source that cannot be listed (missing folder, unknown kind)
+    |   |-- SqlError               an expression or query that is unsafe or does not bind
+    |   `-- MissingDependencyError an optional package is not installed (names the install command)
+    |-- LakeError                  the lake cannot be opened, or is of an unknown format
+    |   `-- LakeBusyError          another run holds the lake (names the holder)
+    |-- MediaError                 one sample's bytes cannot be read or decoded; becomes the sample's error
+    |-- PromiseError               an operator returned other columns, types or lengths than it promised
+    `-- MeasureError               every row of an operator failed: a set-up fault, not a data fault
+
+Messages are sentences that name the file or the rule and the next step.
+"""
+
+
+class GoldsieveError(Exception):
+    """Root of all errors raised on purpose. ``exit_code`` is what the command line returns."""
+
+    exit_code = 3
+
+
+class UsageError(GoldsieveError):
+    """The call itself is wrong: nothing was changed, and trying again unchanged will not help."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe is invalid."""
+
+
+class SourceError(UsageError):
+    """A source cannot be listed."""
+
+
+class SqlError(UsageError):
+    """An SQL expression is unsafe, unknown or not of the expected type."""
+
+
+class MissingDependencyError(UsageError):
+    """An optional package is missing."""
+
+
+class LakeError(GoldsieveError):
+    """The lake cannot be used."""
+
+
+class LakeBusyError(LakeError):
+    """Another process writes to the lake."""
+
+
+class MediaError(GoldsieveError):
+    """One sample's media cannot be read or decoded. Short text: it is stored beside the sample."""
+
+
+class PromiseError(GoldsieveError):
+    """An operator broke its declared shape."""
+
+
+class MeasureError(GoldsieveError):
+    """All rows of an operator failed."""
