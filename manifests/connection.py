@@ -1,0 +1,96 @@
+"""DuckDB connections to a lake: extensions, attaching, read-only guard."""
+
+from pathlib import Path
+
+import duckdb
+
+from manifests.address import LakeAddress
+from manifests.errors import LakeError
+
+ALIAS = "lake"
+"""Name the lake has inside every connection."""
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load a DuckDB extension: what is installed, else the wheel, else DuckDB's own repository.
+
+    Raises `LakeError` naming the three ways when none works.
+    """
+    try:
+        connection.execute(f"LOAD {name}")
+        return
+    except duckdb.Error as error:
+        reasons = [f"installed: {_first_line(error)}"]
+    try:
+        import duckdb_extensions
+
+        duckdb_extensions.import_extension(name, con=connection)
+        connection.execute(f"LOAD {name}")
+        return
+    except (ImportError, OSError, RuntimeError, ValueError, duckdb.Error) as error:
+        reasons.append(f"wheel: {_first_line(error)}")
+    try:
+        connection.execute(f"INSTALL {name}")
+        connection.execute(f"LOAD {name}")
+        return
+    except duckdb.Error as error:
+        reasons.append(f"repository: {_first_line(error)}")
+    raise LakeError(
+        f"The DuckDB extension '{name}' cannot be loaded into DuckDB {duckdb.__version__} ({'; '.join(reasons)}). "
+        f"Install the wheel of the same version (pip install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}), "
+        f"or run INSTALL {name} once where DuckDB's extension repository can be reached."
+    )
+
+
+def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection whose default catalog is the lake; ``at`` pins a snapshot.
+
+    Raises `LakeError` when there is no lake at the address, or it is of a version this DuckDB cannot read.
+    """
+    if address.folder and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
+        raise LakeError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
+    connection = duckdb.connect(":memory:")
+    load_extension(connection, "ducklake")
+    load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
+    if "://" in address.data:
+        load_extension(connection, "httpfs")
+    # A lake folder may have been moved or copied: its files are recorded relative to the data path.
+    options = [f"DATA_PATH {quote(address.data)}", "OVERRIDE_DATA_PATH true"]
+    if create:
+        options = [f"DATA_PATH {quote(address.data)}"]
+    if read_only:
+        options.append("READ_ONLY")
+    if at is not None:
+        options.append(f"SNAPSHOT_VERSION {int(at)}")
+    try:
+        connection.execute(f"ATTACH {quote('ducklake:' + address.catalog)} AS {ALIAS} ({', '.join(options)})")
+    except duckdb.Error as error:
+        connection.close()
+        raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
+    connection.execute(f"USE {ALIAS}")
+    connection.execute("SET TimeZone = 'UTC'")
+    # Pipelines of tens of thousands of columns never happen here; progress bars are ours.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def confine(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:
+    """No file or network access but the lake's own data, for SQL that somebody else wrote. Cannot be undone."""
+    folder = address.data.rstrip("/") + "/"
+    connection.execute(f"SET allowed_directories = [{quote(folder)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def quote(text: str) -> str:
+    """An SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,61 @@
+"""Parquet parts: what workers write and the driver registers.
+
+A part that no transaction registered is invisible; ``goldsieve gc`` collects it.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class Part:
+    """One written file: its table, its path, and what the driver needs to know without opening it."""
+
+    table: str
+    path: str
+    rows: int
+    errors: int
+
+
+def signal_schema(adds: pa.Schema) -> pa.Schema:
+    """Columns of an operator's signal table."""
+    head = [pa.field("key", pa.uuid()), pa.field("fingerprint", pa.string()), pa.field("run_id", pa.uuid())]
+    return pa.schema([*head, *(f.remove_metadata() for f in adds), pa.field("error", pa.string())])
+
+
+def signal_part(
+    data: str, table: str, adds: pa.Schema, keys: pa.Array, fingerprint: str, run_id: uuid.UUID, columns: Mapping[str, pa.Array]
+) -> Part:
+    """Write one operator's results for some rows as a part of ``table`` below the lake's data path ``data``."""
+    rows = len(keys)
+    constant = {"key": keys, "fingerprint": pa.repeat(fingerprint, rows), "run_id": uuids([run_id] * rows)}
+    error = columns.get("error", pa.nulls(rows, pa.string()))
+    schema = signal_schema(adds)
+    arrays = [{**constant, **columns, "error": error}[name] for name in schema.names]
+    return write_part(data, table, pa.table(arrays, schema=schema))
+
+
+def write_part(data: str, table: str, rows: pa.Table) -> Part:
+    """Write rows below ``data`` under a new name, complete or not at all."""
+    filesystem, base = pa.fs.FileSystem.from_uri(data) if "://" in data else (pa.fs.LocalFileSystem(), data)
+    folder = f"{base.rstrip('/')}/main/{table}"
+    filesystem.create_dir(folder, recursive=True)
+    name = f"part-{uuid.uuid4()}.parquet"
+    temporary = f"{folder}/.{name}"
+    with filesystem.open_output_stream(temporary) as out:
+        pq.write_table(rows, out, compression="zstd")
+    filesystem.move(temporary, f"{folder}/{name}")
+    errors = rows.num_rows - rows.column("error").null_count if "error" in rows.column_names else 0
+    return Part(table, os.path.join(data, "main", table, name), rows.num_rows, errors)
+
+
+def uuids(values: list[uuid.UUID | None]) -> pa.Array:
+    """UUIDs as the Arrow type the lake uses."""
+    storage = pa.array([None if v is None else v.bytes for v in values], type=pa.binary(16))
+    return pa.ExtensionArray.from_storage(pa.uuid(), storage)

@@ -1,0 +1,312 @@
+"""The lake: the only writer of the manifest, and the way to read it."""
+
+import contextlib
+import json
+import os
+import platform
+import sqlite3
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from manifests.address import LakeAddress, lake_address
+from manifests.connection import ALIAS, confine, connect, identifier, quote
+from manifests.errors import LakeError, SqlError
+from manifests.ingest import IngestResult, ingest_references
+from manifests.lease import lease
+from manifests.parts import Part, uuids
+from manifests.schema import MEDIA
+from manifests.tables import create_tables, ensure_signal_table, migrate, signal_table
+from manifests.wide import create_wide, current_operators
+
+DATA_TABLES = ("refs", "media", "labels", "captions")
+"""With the signal tables: what tiers are computed from."""
+
+
+def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lake":
+    """Create a lake and open it for writing. An existing lake is opened as it is.
+
+    The SQLite catalog is put into WAL mode, so readers never block the writer.
+    """
+    address = lake_address(lake, data)
+    if address.folder:
+        if address.folder.exists() and not address.folder.is_dir():
+            raise LakeError(f"{address.folder} is a file: a lake is a folder.")
+        address.folder.mkdir(parents=True, exist_ok=True)
+    if exists(address):
+        return open_lake(address, read_only=False)
+    connection = connect(address, read_only=False, create=True)
+    create_tables(connection)
+    create_wide(connection)
+    connection.close()
+    if address.is_local:
+        with contextlib.closing(sqlite3.connect(address.catalog.removeprefix("sqlite:"))) as catalog:
+            catalog.execute("PRAGMA journal_mode = WAL")
+    return open_lake(address, read_only=False)
+
+
+def exists(lake: Path | str | LakeAddress) -> bool:
+    """Whether a lake was created at the address."""
+    try:
+        with open_lake(lake):
+            return True
+    except LakeError:
+        return False
+
+
+def open_lake(lake: Path | str | LakeAddress, *, read_only: bool = True, at: int | None = None, confined: bool = False) -> "Lake":
+    """Open an existing lake.
+
+    ``at``: as it was at this snapshot. ``confined``: SQL can reach nothing but the lake (for SQL that somebody else wrote).
+    Raises `LakeError` when there is none, or it is of an unknown format.
+    """
+    address = lake_address(lake)
+    connection = connect(address, read_only=read_only or at is not None, at=at)
+    try:
+        if not read_only:
+            migrate(connection)
+        if confined:
+            confine(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return Lake(address, connection)
+
+
+class Lake:
+    """One open lake. Not for several threads at once; every process opens its own."""
+
+    def __init__(self, address: LakeAddress, connection: DuckDBPyConnection) -> None:
+        self.address = address
+        self.connection = connection
+
+    def __enter__(self) -> "Lake":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # reading
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, at: int | None = None) -> pa.Table:
+        """Rows of a query over the manifest; ``at`` reads as of a snapshot. Raises `SqlError` with DuckDB's reason."""
+        if at is not None:
+            with open_lake(self.address, at=at) as past:
+                return past.query(sql, parameters)
+        try:
+            return self.connection.execute(sql, parameters).to_arrow_table()
+        except duckdb.Error as error:
+            raise SqlError(str(error)) from error
+
+    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """A small result as dictionaries."""
+        rows: list[dict[str, Any]] = self.query(sql, parameters).to_pylist()
+        return rows
+
+    def value(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Any:
+        """The first value of the first row, or None."""
+        row = self.connection.execute(sql, parameters).fetchone()
+        return row[0] if row else None
+
+    def snapshot(self) -> int:
+        """Number of the current snapshot."""
+        return int(self.value(f"SELECT max(snapshot_id) FROM ducklake_snapshots('{ALIAS}')"))
+
+    def data_version(self) -> int:
+        """The last snapshot that changed references, media or signals (not tiers, runs or exports)."""
+        return int(
+            self.value(
+                f"""
+                WITH data_tables AS (
+                    SELECT CAST(table_id AS VARCHAR) AS id FROM ducklake_table_info('{ALIAS}')
+                    WHERE list_contains(?, table_name) OR starts_with(table_name, 'signal_')
+                ), changes AS (SELECT snapshot_id, flatten(map_values(changes)) AS tables FROM ducklake_snapshots('{ALIAS}'))
+                SELECT coalesce(max(snapshot_id), 0) FROM changes WHERE list_has_any(tables, (SELECT list(id) FROM data_tables))
+                """,
+                [list(DATA_TABLES)],
+            )
+        )
+
+    # writing
+
+    @contextlib.contextmanager
+    def writing(self, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
+        """Hold the lake's writer lease. Raises `LakeBusyError` naming the holder."""
+        if self.address.folder is None:
+            yield
+            return
+        with lease(self.address.folder, purpose, wait_s):
+            yield
+
+    @contextlib.contextmanager
+    def transaction(self, message: str) -> Iterator[DuckDBPyConnection]:
+        """One snapshot: all of the body or nothing. ``message`` is shown by ``goldsieve snapshots``."""
+        self.connection.execute("BEGIN")
+        try:
+            self.connection.execute(f"CALL ducklake_set_commit_message('{ALIAS}', 'goldsieve', {quote(message)})")
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has already rolled back
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def ingest(self, source: str, scope: str, batches: Iterator[pa.RecordBatch]) -> IngestResult:
+        """Bring the manifest in line with a listing of one source (see `manifests.ingest`)."""
+        with self.transaction(f"ingest {source}") as connection:
+            return ingest_references(connection, source, scope, batches)
+
+    def set_current(
+        self, operator: str, fingerprint: str, version: str, settings: str, scope: str, keyed_by: str, schema: pa.Schema
+    ) -> None:
+        """Make this version of an operator the one ``wide`` shows. ``schema``: of its signal table."""
+        columns = [n for n in schema.names if n not in ("key", "fingerprint", "run_id", "error")]
+        current = {o.name: o for o in current_operators(self.connection)}
+        known = current.get(operator)
+        if known and known.fingerprint == fingerprint and list(known.columns) == columns:
+            return
+        with self.transaction(f"operator {operator} {version}") as connection:
+            ensure_signal_table(connection, schema, operator)
+            connection.execute(
+                "INSERT INTO operator_versions VALUES (?, ?, ?, ?, ?, ?, ?, now())",
+                [operator, fingerprint, version, settings, scope, keyed_by, columns],
+            )
+            create_wide(connection)
+
+    def commit(self, parts: Iterable[Part], message: str) -> None:
+        """Register parts in one transaction. A key that is already there, or twice in the parts, is kept once."""
+        by_table: dict[str, list[str]] = defaultdict(list)
+        for part in parts:
+            by_table[part.table].append(part.path)
+        rewritten: list[str] = []
+        with self.transaction(message) as connection:
+            for table, paths in by_table.items():
+                rewritten += _register(connection, table, paths)
+        for path in rewritten:
+            with contextlib.suppress(OSError):  # what stays behind is collected by gc
+                os.unlink(path)
+
+    def replace_signal(self, operator: str, parts: Sequence[Part], fingerprint: str, input_digest: str, run_id: uuid.UUID) -> None:
+        """A corpus operator's new answer takes the place of its old one."""
+        with self.transaction(f"measure {operator}") as connection:
+            connection.execute(f"DELETE FROM {signal_table(operator)}")
+            for part in parts:
+                connection.execute(f"CALL ducklake_add_data_files('{ALIAS}', {quote(part.table)}, {quote(part.path)})")
+            connection.execute("DELETE FROM corpus_runs WHERE name = ?", [operator])
+            snapshot = self.snapshot()
+            connection.execute("INSERT INTO corpus_runs VALUES (?, ?, ?, ?, ?)", [operator, fingerprint, input_digest, snapshot, run_id])
+
+    def write_tiers(
+        self, recipe: str, digest: str, rules: Mapping[str, Any], select_sql: str, run_id: uuid.UUID, data_version: int
+    ) -> None:
+        """Replace the recipe's tiers by ``select_sql`` (sample_id, tier, failed_rules)."""
+        with self.transaction(f"tier {recipe}") as connection:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE new_tiers AS {select_sql}")
+            connection.execute("DELETE FROM tiers WHERE recipe = ?", [recipe])
+            connection.execute(
+                "INSERT INTO tiers SELECT sample_id, tier, failed_rules, ?, ? FROM new_tiers ORDER BY sample_id", [recipe, digest]
+            )
+            connection.execute("DELETE FROM tierings WHERE recipe = ?", [recipe])
+            connection.execute(
+                "INSERT INTO tierings VALUES (?, ?, ?, ?, ?, now())", [recipe, digest, json.dumps(rules), data_version, run_id]
+            )
+            connection.execute("DROP TABLE new_tiers")
+
+    def begin_run(self, command: str, recipe: str | None, digest: str | None, text: str | None, engine: str) -> uuid.UUID:
+        """Record that a run starts; a run that never ends stays 'running' and is shown as interrupted."""
+        run_id = uuid.uuid4()
+        versions = {"goldsieve": _version("goldsieve"), "duckdb": duckdb.__version__, "python": platform.python_version()}
+        with self.transaction(f"begin {command}") as connection:
+            connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, now(), NULL)",
+                [run_id, command, recipe, digest, text, json.dumps(versions), platform.node(), engine],
+            )
+        return run_id
+
+    def end_run(self, run_id: uuid.UUID, status: str, counts: Mapping[str, Any]) -> None:
+        """Record how a run ended: 'done', 'stopped' or 'failed'."""
+        with self.transaction(f"end run: {status}") as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, counts = ?, snapshot = ?, finished_at = now() WHERE run_id = ?",
+                [status, json.dumps(counts), self.snapshot(), run_id],
+            )
+
+    def record_export(self, export: Mapping[str, Any], shards: pa.Table) -> None:
+        """One finished export and its shards (columns of the tables ``exports`` and ``shards``)."""
+        with self.transaction(f"export to {export['directory']}") as connection:
+            names = ", ".join(export)
+            connection.execute(f"INSERT INTO exports ({names}) VALUES ({', '.join('?' * len(export))})", list(export.values()))
+            connection.register("new_shards", shards)
+            connection.execute("INSERT INTO shards BY NAME SELECT * FROM new_shards")
+            connection.unregister("new_shards")
+
+    def forget_failures(self, operators: Sequence[str] | None = None) -> int:
+        """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
+        total = 0
+        names = [o.name for o in current_operators(self.connection)]
+        with self.transaction("retry") as connection:
+            tables = [signal_table(n) for n in names if operators is None or n in operators]
+            for table in tables + (["media"] if operators is None else []):
+                total += int(self.value(f'SELECT count(*) FROM {identifier(table)} WHERE "error" IS NOT NULL') or 0)
+                connection.execute(f'DELETE FROM {identifier(table)} WHERE "error" IS NOT NULL')
+        return total
+
+    def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
+        """Delete files in the data path that no snapshot knows; returns their names. Hold the lease."""
+        rows = self.connection.execute(
+            f"CALL ducklake_delete_orphaned_files('{ALIAS}', cleanup_all => true, dry_run => {str(dry_run).lower()})"
+        ).fetchall()
+        removed = [str(row[0]) for row in rows]
+        if "://" not in self.address.data:
+            unfinished = [str(p) for p in Path(self.address.data).glob("**/.part-*.parquet")]
+            if not dry_run:
+                for path in unfinished:
+                    Path(path).unlink(missing_ok=True)
+            removed += [p for p in unfinished if p not in removed]
+        return removed
+
+
+def _register(connection: DuckDBPyConnection, table: str, paths: list[str]) -> list[str]:
+    """Add the files as they are when all their keys are new; else insert the new rows only and return the files, now useless."""
+    files = "[" + ", ".join(quote(p) for p in paths) + "]"
+    key, same = ("ref_hash", "") if table == "media" else ("key", "AND t.fingerprint = n.fingerprint")
+    source = f"read_parquet({files})"
+    clash = connection.execute(
+        f"""
+        SELECT (SELECT count(*) - count(DISTINCT {key}) FROM {source})
+             + (SELECT count(*) FROM {source} n SEMI JOIN {identifier(table)} t ON t.{key} = n.{key} {same})
+        """
+    ).fetchone()
+    assert clash is not None
+    if clash[0] == 0:
+        for path in paths:
+            connection.execute(f"CALL ducklake_add_data_files('{ALIAS}', {quote(table)}, {quote(path)})")
+        return []
+    connection.execute(
+        f"""
+        INSERT INTO {identifier(table)} BY NAME
+        SELECT DISTINCT ON ({key}) n.* FROM {source} n ANTI JOIN {identifier(table)} t ON t.{key} = n.{key} {same}
+        """
+    )
+    return paths
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+__all__ = ["MEDIA", "Lake", "create_lake", "exists", "open_lake", "uuids"]
