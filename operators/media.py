@@ -1,0 +1,252 @@
+"""The one place that opens media: bytes in, `MediaInfo` and pixel views out, or a `MediaError` with a short reason.
+
+Rules
+* The pixel budget is enforced on the header, before any pixel is decoded.
+* A view depends on the file and the view alone. Its scale is the smallest of 1/1, 1/2, 1/4, 1/8 whose shorter side
+  (rounded up) is still ``min_side``. JPEG is scaled while decoding (libjpeg-turbo's DCT scaling); all other formats are
+  decoded in full and box-averaged by the same factor.
+* Upright: EXIF orientation (or the container's own rotation) is applied. sRGB: see `operators.colour`.
+* Transparency is composed on white. Animations and multi-page files give their first frame; frames are counted.
+* A truncated or corrupt file is an error, never a half-grey picture. A few stray bytes between JPEG markers, which some
+  cameras write, are not.
+* One picture of more than 16 megapixels is decoded at a time in a process, so that threads do not add up their peaks.
+"""
+
+import ctypes
+import ctypes.util
+import io
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from PIL import Image, UnidentifiedImageError
+
+from manifests.errors import MediaError
+from operators.base import Gray, Header, Pixels, RawBytes, View
+from operators.colour import UInt8, srgb_transform, to_rgb, value_range
+from operators.containers import sniff
+from operators.header import SHORT_NAMES, check_budget, read_info
+from operators.header import MediaInfo as MediaInfo
+
+MAX_PIXELS = 120_000_000
+"""Default pixel budget: a 12000 x 10000 picture. Larger budgets than 178 megapixels are cut by Pillow's own limit."""
+
+_LARGE = 16_000_000
+_large_decode = threading.Lock()
+_STRIP = 4_000_000  # pixels converted to sRGB at a time: bounds the copies a conversion makes
+_MAX_SCANS = 200  # of a progressive JPEG; encoders write about 10, every one costs a walk over all pixels
+_STRAY = re.compile(r"(\d+) extraneous bytes")
+
+
+class Media:
+    """One file in memory. Decodes each scale once; what failed once fails again with the same error.
+
+    Several threads may use several `Media` at once; one `Media` belongs to one thread at a time.
+    """
+
+    def __init__(self, data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+        self._data = data
+        self._max_pixels = max_pixels
+        self._known: dict[Any, Any] = {}
+        self._profile = b""
+
+    @property
+    def info(self) -> MediaInfo:
+        """The header. Raises `MediaError`: not an image, damaged header, or more pixels than the budget."""
+        info: MediaInfo = self._once("info", self._read_info)
+        return info
+
+    def view(self, view: View) -> Any:
+        """The view's data (read-only arrays). Raises `MediaError`."""
+        if isinstance(view, RawBytes):
+            return self._data
+        info = self.info
+        if isinstance(view, Header):
+            return info
+        factor, gray = scale_factor(info, view.min_side), isinstance(view, Gray)
+        return self._once((factor, gray), lambda: self._decode(info, factor, gray))
+
+    def decoded_bytes(self, views: Iterable[View]) -> int:
+        """About how much memory decoding these views takes at its peak, in bytes, the file not counted; 0 if unreadable."""
+        try:
+            info = self.info
+        except MediaError:
+            return 0
+        wanted = {(scale_factor(info, v.min_side), isinstance(v, Gray)) for v in views if isinstance(v, (Pixels, Gray))}
+        if not wanted:
+            return 0
+        native = info.stored_width * info.stored_height
+        kept = sum(-(-native // (factor * factor)) * (1 if gray else 3) for factor, gray in wanted)
+        whole = 0 if info.format == "jpeg" and not info.progressive else 6 * native
+        return kept + whole + 16 * min(native, _STRIP)
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            try:
+                self._known[key] = make()
+            except MediaError as error:
+                self._known[key] = str(error)
+        value = self._known[key]
+        if isinstance(value, str):
+            raise MediaError(value)
+        return value
+
+    def _read_info(self) -> MediaInfo:
+        name = sniff(self._data)
+        with _as_media_error(name, "header"), _open(self._data, name) as image:
+            check_budget(*image.size, self._max_pixels)
+            self._profile = image.info.get("icc_profile") or b""
+            return read_info(image, name, self._data)
+
+    def _decode(self, info: MediaInfo, factor: int, gray: bool) -> UInt8:
+        if info.progressive and (scans := self._data.count(b"\xff\xda")) > _MAX_SCANS:
+            raise MediaError(f"JPEG with {scans} scans (limit {_MAX_SCANS}): looks like a decompression bomb")
+        native = info.stored_width * info.stored_height
+        with _large_decode if native > _LARGE else nullcontext():
+            pixels = self._decode_jpeg(info, factor, gray)
+            if pixels is None and not gray:
+                pixels = self._decode_other(info, factor)
+        if pixels is None:  # luma of the colours: no shorter way
+            colours = self._once((factor, False), lambda: self._decode(info, factor, False))
+            pixels = np.array(Image.fromarray(colours).convert("L"))
+        else:
+            pixels = _upright(pixels, info.orientation)
+        pixels.flags.writeable = False
+        return pixels
+
+    def _decode_jpeg(self, info: MediaInfo, factor: int, gray: bool) -> UInt8 | None:
+        """None where libjpeg-turbo alone does not give the view."""
+        if info.format != "jpeg" or info.mode not in ("L", "RGB") or info.bits != 8:
+            return None
+        managed = bool(self._profile) and srgb_transform(self._profile, info.mode) is not None
+        if managed and gray:
+            return None
+        one_channel = gray or (managed and info.mode == "L")
+        pixels = self._turbo(info, factor, "GRAY" if one_channel else "RGB")
+        if pixels is None:
+            return None
+        if one_channel:
+            pixels = pixels[:, :, 0]
+        return _reduced(Image.fromarray(pixels), 1, self._profile, 8) if managed else pixels
+
+    def _turbo(self, info: MediaInfo, factor: int, colorspace: str) -> UInt8 | None:
+        """None: libjpeg-turbo's TurboJPEG layer does not know this kind of file, or stumbles over a few stray bytes."""
+        import simplejpeg
+
+        width, height = -(-info.stored_width // factor), -(-info.stored_height // factor)
+        try:
+            pixels: UInt8 = simplejpeg.decode_jpeg(self._data, colorspace, min_width=width, min_height=height, min_factor=factor)
+        except ValueError as error:
+            stray = _STRAY.search(str(error))
+            if "tjDecompressHeader" in str(error) or (stray and int(stray[1]) <= 32):
+                return None
+            raise MediaError(f"corrupt or truncated jpeg: {reason(error)}") from None
+        if pixels.shape[:2] != (height, width):
+            raise MediaError(f"corrupt jpeg: header says {width} x {height}, decoder {pixels.shape[1]} x {pixels.shape[0]}")
+        return pixels
+
+    def _decode_other(self, info: MediaInfo, factor: int) -> UInt8:
+        name = sniff(self._data)
+        with _as_media_error(name, "pixels"), _open(self._data, name) as image:
+            if name == "JPEG":  # colour models simplejpeg leaves alone; a scaled draft is exactly 1/factor
+                image.draft(None, (max(info.stored_width // factor, 1), max(info.stored_height // factor, 1)))
+                factor = 1
+            image.load()
+            check_budget(*image.size, self._max_pixels)  # ICO: the picture inside may be larger than the directory says
+            return _reduced(image, factor, self._profile, info.bits)
+
+
+def scale_factor(info: MediaInfo, min_side: int) -> int:
+    """1, 2, 4 or 8: the largest whose scaled shorter side, rounded up, is at least ``min_side``; 1 for ``min_side`` 0."""
+    side = min(info.width, info.height)
+    return next((f for f in (8, 4, 2) if min_side > 0 and -(-side // f) >= min_side), 1)
+
+
+def _reduced(image: Image.Image, factor: int, profile: bytes, bits: int) -> UInt8:
+    """sRGB pixels, box-averaged by ``factor``, converted strip by strip so that copies stay small."""
+    span = value_range(image, bits)
+    width, height = image.size
+    rows = max(_STRIP // width // 8, 1) * 8
+    parts = []
+    for top in range(0, height, rows):
+        strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+        rgb = to_rgb(strip, profile, span)
+        parts.append(np.asarray(rgb.reduce(factor) if factor > 1 else rgb))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0].copy()
+
+
+_TURNS: dict[int, tuple[int, bool]] = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""EXIF orientation -> (quarter turns counter-clockwise, then mirrored left-right)."""
+
+
+def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> UInt8:
+    if orientation == 1:
+        return np.ascontiguousarray(pixels)
+    turns, mirrored = _TURNS[orientation]
+    turned = np.rot90(pixels, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+_QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    # `warnings.catch_warnings` is not thread-safe, so Pillow's remarks on odd files (its errors are enough) are switched
+    # off for good, and again if someone resets the filters.
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+    if name == "TIFF":
+        _silence_libtiff()
+    if name == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return Image.open(io.BytesIO(data), formats=(name,))
+
+
+@lru_cache(maxsize=1)
+def _silence_libtiff() -> None:
+    """Takes away libtiff's default handlers, which print every error of a damaged file to stderr; Pillow reports them anyway."""
+    package = Path(PIL.__file__).parent
+    bundled = [*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")]
+    for path in [str(p) for p in bundled] or [ctypes.util.find_library("tiff") or ""]:
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(path)
+            for setter in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+                setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+                setter(None)
+
+
+@dataclass
+class _as_media_error:
+    """Turns whatever a decoder raises into a `MediaError`. Broad on purpose: decoders of hostile bytes raise anything."""
+
+    name: str
+    what: str
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, MediaError) or not isinstance(error, Exception):
+            return
+        name = SHORT_NAMES.get(self.name, self.name.lower())
+        if isinstance(error, Image.DecompressionBombError):
+            raise MediaError(f"too many pixels for this {name} decoder: {reason(error)}") from None
+        if isinstance(error, UnidentifiedImageError):
+            raise MediaError(f"damaged {name} file: its header cannot be read") from None
+        raise MediaError(f"damaged {name} file: {self.what} cannot be read ({reason(error)})") from None
+
+
+def reason(error: Exception) -> str:
+    """First line of an error, at most 120 characters, without addresses in memory: the same error reads the same."""
+    text = str(error).strip().split("\n", 1)[0] or type(error).__name__
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:120]
