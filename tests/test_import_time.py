@@ -24,7 +24,7 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = "import atexit, sys, pipelines.cli\nsys.argv = ['goldsieve', '--help']\n"
-    code += "atexit.register(lambda: exec(%r))\npipelines.cli.main()" % (REPORT % (HEAVY,))  # noqa: UP031
+    code += "atexit.register(lambda: exec(%r))\npipelines.cli.main()" % (REPORT % (HEAVY,))
     assert json.loads(run(code)) == []
 
 
