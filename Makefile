@@ -27,7 +27,7 @@ check: env
 	$(BIN)/lint-imports
 
 bench: env
-	$(BIN)/python -m benchmarks
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 env: $(STAMP)
 
