@@ -101,6 +101,8 @@ def _read_exif(image: Image.Image) -> dict[str, Any]:
     """Orientation and camera fields; whatever is damaged counts as absent."""
     found: dict[str, Any] = {"orientation": 1}
     base = ExifTags.Base
+    if image.format != "TIFF" and not image.info.keys() & {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}:
+        return found  # asking Pillow would cost more than the rest of the header
     try:
         exif = image.getexif()
         if not exif:

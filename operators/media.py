@@ -4,7 +4,7 @@ Rules
 * The pixel budget is enforced on the header, before any pixel is decoded.
 * A view depends on the file and the view alone. Its scale is the smallest of 1/1, 1/2, 1/4, 1/8 whose shorter side
   (rounded up) is still ``min_side``. JPEG is scaled while decoding (libjpeg-turbo's DCT scaling); all other formats are
-  decoded in full and box-averaged by the same factor.
+  decoded in full and box-averaged by the same factor. `Gray` is the luma of the `Pixels` of that scale.
 * Upright: EXIF orientation (or the container's own rotation) is applied. sRGB: see `operators.colour`.
 * Transparency is composed on white. Animations and multi-page files give their first frame; frames are counted.
 * A truncated or corrupt file is an error, never a half-grey picture. A few stray bytes between JPEG markers, which some
@@ -73,7 +73,7 @@ class Media:
         if isinstance(view, Header):
             return info
         factor, gray = scale_factor(info, view.min_side), isinstance(view, Gray)
-        return self._once((factor, gray), lambda: self._decode(info, factor, gray))
+        return self._once((factor, gray), lambda: self._gray(info, factor) if gray else self._pixels(info, factor))
 
     def decoded_bytes(self, views: Iterable[View]) -> int:
         """About how much memory decoding these views takes at its peak, in bytes, the file not counted; 0 if unreadable."""
@@ -107,44 +107,35 @@ class Media:
             self._profile = image.info.get("icc_profile") or b""
             return read_info(image, name, self._data)
 
-    def _decode(self, info: MediaInfo, factor: int, gray: bool) -> UInt8:
+    def _pixels(self, info: MediaInfo, factor: int) -> UInt8:
         if info.progressive and (scans := self._data.count(b"\xff\xda")) > _MAX_SCANS:
             raise MediaError(f"JPEG with {scans} scans (limit {_MAX_SCANS}): looks like a decompression bomb")
         native = info.stored_width * info.stored_height
         with _large_decode if native > _LARGE else nullcontext():
-            pixels = self._decode_jpeg(info, factor, gray)
-            if pixels is None and not gray:
-                pixels = self._decode_other(info, factor)
-        if pixels is None:  # luma of the colours: no shorter way
-            colours = self._once((factor, False), lambda: self._decode(info, factor, False))
-            pixels = np.array(Image.fromarray(colours).convert("L"))
-        else:
+            pixels = None
+            if info.format == "jpeg" and info.mode in ("L", "RGB") and info.bits == 8:
+                pixels = self._turbo(info, factor)
+            if pixels is None:
+                pixels = self._decode_with_pillow(info, factor)
             pixels = _upright(pixels, info.orientation)
         pixels.flags.writeable = False
         return pixels
 
-    def _decode_jpeg(self, info: MediaInfo, factor: int, gray: bool) -> UInt8 | None:
-        """None where libjpeg-turbo alone does not give the view."""
-        if info.format != "jpeg" or info.mode not in ("L", "RGB") or info.bits != 8:
-            return None
-        managed = bool(self._profile) and srgb_transform(self._profile, info.mode) is not None
-        if managed and gray:
-            return None
-        one_channel = gray or (managed and info.mode == "L")
-        pixels = self._turbo(info, factor, "GRAY" if one_channel else "RGB")
-        if pixels is None:
-            return None
-        if one_channel:
-            pixels = pixels[:, :, 0]
-        return _reduced(Image.fromarray(pixels), 1, self._profile, 8) if managed else pixels
+    def _gray(self, info: MediaInfo, factor: int) -> UInt8:
+        import cv2
 
-    def _turbo(self, info: MediaInfo, factor: int, colorspace: str) -> UInt8 | None:
+        pixels = self._once((factor, False), lambda: self._pixels(info, factor))
+        gray: UInt8 = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+        gray.flags.writeable = False
+        return gray
+
+    def _turbo(self, info: MediaInfo, factor: int) -> UInt8 | None:
         """None: libjpeg-turbo's TurboJPEG layer does not know this kind of file, or stumbles over a few stray bytes."""
         import simplejpeg
 
         width, height = -(-info.stored_width // factor), -(-info.stored_height // factor)
         try:
-            pixels: UInt8 = simplejpeg.decode_jpeg(self._data, colorspace, min_width=width, min_height=height, min_factor=factor)
+            pixels: UInt8 = simplejpeg.decode_jpeg(self._data, "RGB", min_width=width, min_height=height, min_factor=factor)
         except ValueError as error:
             stray = _STRAY.search(str(error))
             if "tjDecompressHeader" in str(error) or (stray and int(stray[1]) <= 32):
@@ -152,9 +143,12 @@ class Media:
             raise MediaError(f"corrupt or truncated jpeg: {reason(error)}") from None
         if pixels.shape[:2] != (height, width):
             raise MediaError(f"corrupt jpeg: header says {width} x {height}, decoder {pixels.shape[1]} x {pixels.shape[0]}")
+        if self._profile:
+            image = Image.fromarray(pixels).convert(info.mode)  # a profile of a grey picture is one for grey
+            return _reduced(image, 1, self._profile, 8) if srgb_transform(self._profile, info.mode) else pixels
         return pixels
 
-    def _decode_other(self, info: MediaInfo, factor: int) -> UInt8:
+    def _decode_with_pillow(self, info: MediaInfo, factor: int) -> UInt8:
         name = sniff(self._data)
         with _as_media_error(name, "pixels"), _open(self._data, name) as image:
             if name == "JPEG":  # colour models simplejpeg leaves alone; a scaled draft is exactly 1/factor

@@ -1,0 +1,113 @@
+"""Perceptual hashes: near copies differ in few of 64 bits.
+
+``phash``: C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010), as `imagehash.phash`
+does it: luma, 32x32 by Lanczos, two-dimensional DCT-II, lowest 8x8 coefficients, bit set where above their median.
+``dhash``: as `imagehash.dhash` does it: luma, 9x8 by Lanczos, bit set where a value exceeds its left neighbour. It looks at
+edges where phash looks at frequencies, so the two agree on true copies and rarely on chance pairs.
+
+Bit order is imagehash's: row by row, the first bit is the most significant, so ``format(value, "016x")`` reads like
+``str(imagehash.phash(image))``. Against imagehash on the full decode of 73 native-size photographs and 150 small ones at
+most 2 bits differed for phash and 6 for dhash (tests/operators/test_phash.py holds it to 4 and 8).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
+
+SIDE, LOW = 32, 8
+SMALL = 64  # side of the picture both hashes start from
+VIEW = Gray(min_side=224)
+
+Floats = npt.NDArray[np.float32]
+Luma = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PHash:
+    """64-bit DCT hash and 64-bit gradient hash of every picture."""
+
+    name, version = "phash", "1"
+    scope: Scope = "batch"
+    gpus = 0.0
+    reads = Reads(views=(VIEW,))
+    adds = pa.schema(
+        [
+            field("phash", pa.uint64(), "DCT perceptual hash (Zauner 2010); nearly the same picture: Hamming distance <= 10", "64 bits"),
+            field("dhash", pa.uint64(), "gradient hash, an independent second opinion on near copies", "64 bits"),
+        ]
+    )
+
+    def open(self) -> BatchFn:
+        import cv2
+
+        cv2.setNumThreads(1)  # rows run in parallel already
+
+        def measure(row: Row) -> dict[str, int]:
+            small = shrink(row.view(VIEW))
+            return {"phash": phash(small), "dhash": dhash(small)}
+
+        return per_row(self.adds, measure)
+
+
+def shrink(gray: Luma) -> Luma:
+    """A luma picture of any size, each side brought to at most 64: what both hashes start from.
+
+    Bilinear to the nearest 64 * 2**n, then exact box averages: as good as Lanczos from the full size (see above) at a
+    fraction of its cost.
+    """
+    import cv2
+
+    height, width = (max(SMALL << max(round(math.log2(side / SMALL)), 0), SMALL) if side > SMALL else side for side in gray.shape)
+    small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_LINEAR)
+    while max(width, height) > SMALL:
+        width, height = (side // 2 if side > SMALL else side for side in (width, height))
+        small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def phash(gray: Luma) -> int:
+    """64-bit DCT hash of a small luma picture of shape (height, width)."""
+    height, width = gray.shape
+    low = dct_matrix(height) @ gray.astype(np.float32) @ dct_matrix(width).T
+    # Whole units are far below the noise of 8-bit pixels; without them float dust would decide the bits of flat pictures.
+    low = np.rint(low)
+    middle = np.sort(low, axis=None)[31:33]
+    return pack(low > (middle[0] + middle[1]) / 2)
+
+
+def dhash(gray: Luma) -> int:
+    """64-bit horizontal gradient hash of a small luma picture of shape (height, width)."""
+    height, width = gray.shape
+    small = np.rint(lanczos_matrix(height, LOW) @ gray.astype(np.float32) @ lanczos_matrix(width, LOW + 1).T)
+    return pack(small[:, 1:] > small[:, :-1])
+
+
+def pack(bits: npt.NDArray[np.bool_]) -> int:
+    """64 booleans, the first one most significant, as one unsigned number."""
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+@lru_cache(maxsize=SMALL)
+def dct_matrix(size: int) -> Floats:
+    """(8, size): Lanczos to 32 samples, then the 8 lowest DCT-II coefficients, unnormalised as in `scipy.fftpack.dct`."""
+    k, n = np.arange(LOW)[:, None], np.arange(SIDE)[None, :]
+    dct = 2 * np.cos(np.pi * k * (2 * n + 1) / (2 * SIDE))
+    matrix: Floats = (dct @ lanczos_matrix(size, SIDE).astype(np.float64)).astype(np.float32)
+    return matrix
+
+
+@lru_cache(maxsize=2 * SMALL)
+def lanczos_matrix(size: int, samples: int) -> Floats:
+    """(samples, size): Lanczos-3 resampling as in Pillow's Resample.c, antialiased when it reduces; rows sum to 1."""
+    scale = size / samples
+    centre = (np.arange(samples)[:, None] + 0.5) * scale
+    x = (np.arange(size)[None, :] + 0.5 - centre) / max(scale, 1.0)
+    weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+    matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
