@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import imagehash
-from PIL import Image, ImageStat
+from PIL import Image, ImageOps, ImageStat
 
 from manifests.errors import MissingDependencyError
 
@@ -15,7 +15,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the picture."""
 
 SIDES = (128, 330)
-"""Crops are this many pixels wide and high, at the picture's own resolution: nothing is enlarged."""
+"""Crops are this many pixels wide and high, nothing is enlarged."""
 MOST_OVERLAP = 0.35
 """Two crops of one picture share at most this part of what they cover together (intersection over union) ..."""
 LEAST_DISTANCE = 14
@@ -38,6 +38,7 @@ class Picture:
     area: Box = (0.0, 0.0, 1.0, 1.0)  # leaves out-of-focus background and black corners aside: a clean crop shows something
     license: str = "public domain"
     author: str = ""
+    scale: float = 1.0  # a picture that is soft at its full size is reduced before it is cropped
 
     def open(self) -> Image.Image:
         """The picture as RGB."""
@@ -52,13 +53,20 @@ class Picture:
                 f"{file} is missing from the installed {self.package}: pip install --force-reinstall 'goldsieve[demo]'"
             )
         with Image.open(file) as image:
-            return image.convert("RGB")
+            return ImageOps.scale(image.convert("RGB"), self.scale, Image.Resampling.LANCZOS)
 
 
 def _skimage(
-    name: str, scene: str, *parts: tuple[Box, str], area: Box = (0, 0, 1, 1), license: str, author: str, suffix: str = "png"
+    name: str,
+    scene: str,
+    *parts: tuple[Box, str],
+    area: Box = (0, 0, 1, 1),
+    license: str,
+    author: str,
+    suffix: str = "png",
+    scale: float = 1.0,
 ) -> Picture:
-    return Picture(name, "skimage", f"data/{name}.{suffix}", scene, parts, area, license, author)
+    return Picture(name, "skimage", f"data/{name}.{suffix}", scene, parts, area, license, author, scale)
 
 
 PICTURES = (
@@ -145,6 +153,7 @@ PICTURES = (
         license="CC0-1.0",
         author="Mikael Häggström",
         suffix="jpg",
+        scale=0.35,
     ),
     _skimage(
         "rocket",
