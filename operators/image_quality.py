@@ -155,7 +155,7 @@ def border_share(gray: UInt8) -> float:
     if top == height or left == width:
         return 1.0
     bottom, right = band(gray[::-1]), band(gray.T[::-1])
-    return 1.0 - (height - top - bottom) * (width - left - right) / (height * width)
+    return float(1 - (height - top - bottom) * (width - left - right) / (height * width))
 
 
 def band(lines: UInt8) -> int:
@@ -164,7 +164,7 @@ def band(lines: UInt8) -> int:
     if high - low > FLAT:  # most pictures end here
         return 0
     flat = (lines.max(axis=1) <= low + FLAT) & (lines.min(axis=1) >= high - FLAT)
-    return len(flat) if flat.all() else int(flat.argmin())
+    return len(flat) if flat.all() else int(np.argmin(flat))
 
 
 @lru_cache(maxsize=4096)
