@@ -1,73 +1,146 @@
 """The demo: builds the labelled set, runs the whole pipeline on it, and compares the outcome with the labels."""
 
-from collections.abc import Iterable, Mapping
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pipelines.demo_data import COPIES, SHARES
+from rich.console import Console
+from rich.table import Table
 
-CHECKS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(COPIES, ("gold.unique",)),
-    **dict.fromkeys(("truncated file", "empty file", "decompression bomb"), ("silver.readable",)),
-    "blurred": ("silver.sharp",),
-    "too dark": ("silver.lit",),
-    "tiny": ("silver.big enough",),
-    "blank": ("silver.not blank",),
-    "animated": ("silver.still",),
-    "junk caption": ("gold.described", "gold.no contacts"),
-    "empty caption": ("gold.described",),
-    "wrong caption": ("gold.matches",),
-}
-"""The rules that are there to catch each planted defect. A defect whose rules are not in the recipe is not measured."""
+from manifests import open_lake
+from pipelines.demo_data import build_demo, read_labels
+from pipelines.demo_score import Score, score
+from pipelines.engine import EngineName
+from pipelines.progress import Reporter
+from pipelines.reader import Reader
+from pipelines.recipe import load_recipe
+from pipelines.run import RunResult, run_recipe
+from quality.report import write_report
+from quality.why import Story, why
 
 
 @dataclass(frozen=True)
-class Score:
-    """One line of the table. ``caught`` and ``false_alarms`` are None where the recipe measures nothing of the kind."""
+class DemoResult:
+    """What the demo found, and where it left what it made."""
 
-    defect: str
-    rules: tuple[str, ...]
-    planted: int
-    caught: int | None
-    false_alarms: int | None
+    directory: Path
+    run: RunResult
+    scores: tuple[Score, ...]
+    clean: int
+    clean_gold: int
+    stories: tuple[Story, ...]
+    recipe: Path
+    lake: Path
+    shards: Path
+    report: Path
 
-    @property
-    def missed(self) -> int | None:
-        return None if self.caught is None else self.planted - self.caught
 
+def run_demo(
+    directory: Path, samples: int = 300, seed: int = 7, engine: EngineName = "inline", reporter: Reporter | None = None
+) -> DemoResult:
+    """Builds the set in ``directory``, runs the recipe it leaves beside it, and scores the outcome.
 
-def score(labels: Iterable[Mapping[str, str]], wide: Iterable[Mapping[str, Any]], rules: Iterable[str]) -> list[Score]:
-    """Compares labels (``key, defect, of``) with outcomes (``key, tier, failed_rules, is_duplicate, duplicate_group``).
-
-    ``rules``: all the recipe has, as 'tier.rule'. A defect is caught when its sample is not gold and failed a rule that is there for it.
-    Of a copy and its original either may be kept: it is caught when both are in one group and one of them is marked as the duplicate.
-    A false alarm is a clean sample that failed such a rule, except an original whose own copy was kept in its place.
+    An existing recipe is kept, so that a threshold can be changed and the demo run again. Raises what `build_demo` and
+    `pipelines.run.run_recipe` raise.
     """
-    labels, outcome, known = list(labels), {row["key"]: row for row in wide}, set(rules)
-    copies: dict[str, list[str]] = {}
+    demo = build_demo(directory, samples, seed)
+    recipe_path = directory / "recipe.yaml"
+    if not recipe_path.exists():
+        shutil.copyfile(Path(__file__).parent / "demo_recipe.yaml", recipe_path)
+    recipe = load_recipe(recipe_path)
+    run = run_recipe(recipe, engine=engine, reporter=reporter, overwrite=True)
+    labels = read_labels(demo.labels)
+    rules = [f"{tier}.{rule}" for tier, texts in recipe.tiers.as_dict().items() for rule in texts]
+    with open_lake(recipe.lake) as lake, Reader() as reader:
+        wide = lake.rows("SELECT key, tier, failed_rules, CAST(duplicate_group AS VARCHAR) AS duplicate_group FROM wide")
+        stories = tuple(why(lake, key) for key in _tellable(labels))
+        report = write_report(lake, directory / "report.html", reader.read, title=f"Goldsieve report: {directory.name}")
+    clean = {label["key"] for label in labels if not label["defect"]}
+    return DemoResult(
+        directory=directory,
+        run=run,
+        scores=tuple(score(labels, wide, rules)),
+        clean=len(clean),
+        clean_gold=sum(row["tier"] == "gold" and row["key"] in clean for row in wide),
+        stories=stories,
+        recipe=recipe_path,
+        lake=directory / "lake",
+        shards=directory / "gold",
+        report=report,
+    )
+
+
+def _tellable(labels: Iterable[Mapping[str, str]]) -> list[str]:
+    """Keys of the first blurred sample, the first smaller copy and the first truncated file."""
+    first: dict[str, str] = {}
     for label in labels:
-        if label["of"]:
-            copies.setdefault(label["of"], []).append(label["key"])
+        first.setdefault(label["defect"], label["key"])
+    return [first[defect] for defect in ("blurred", "resized copy", "truncated file")]
 
-    def failed(key: str, wanted: Iterable[str]) -> bool:
-        row = outcome.get(key)
-        return row is not None and row["tier"] != "gold" and not set(wanted).isdisjoint(row["failed_rules"] or ())
 
-    def paired(one: str, other: str) -> bool:
-        a, b = outcome.get(one), outcome.get(other)
-        return bool(a and b and a["duplicate_group"] is not None and a["duplicate_group"] == b["duplicate_group"])
+def show(result: DemoResult, console: Console) -> None:
+    """Prints the table, the funnel, three stories, and where everything is."""
+    _table(
+        console,
+        ("planted defect", "planted", "caught", "missed", "false alarms", "rule"),
+        ((line.defect, line.planted, *_outcome(line), ", ".join(line.rules) if line.caught is not None else "") for line in result.scores),
+    )
+    measured = [line for line in result.scores if line.caught is not None]
+    console.print(
+        f"{sum(line.caught or 0 for line in measured)} of {sum(line.planted for line in measured)} measured defects caught; "
+        f"{result.clean_gold} of {result.clean} clean samples are gold.\n"
+        "False alarms are clean samples that failed the rule. Of a copy and its original either may be kept.\n"
+    )
+    _table(console, ("tier", "samples"), result.run.tiers.items())
+    for story in result.stories:
+        console.print("\n".join(tell(story)) + "\n", markup=False)
+    for what, where in (
+        ("the samples and their labels", result.directory / "labels.csv"),
+        ("the recipe, to change and run again", result.recipe),
+        ("the lake", result.lake),
+        ("the gold shards", result.shards),
+        ("the report, for a browser", result.report),
+    ):
+        console.print(f"{what + ':':<37}{where}", markup=False)
 
-    table = []
-    for defect in SHARES:
-        ours = [label for label in labels if label["defect"] == defect]
-        wanted = tuple(rule for rule in CHECKS[defect] if rule in known)
-        caught = alarms = None
-        if wanted and defect in COPIES:
-            caught = sum(paired(c["key"], c["of"]) and (failed(c["key"], wanted) or failed(c["of"], wanted)) for c in ours)
-        elif wanted:
-            caught = sum(failed(label["key"], wanted) for label in ours)
-        if wanted:
-            clean = [label["key"] for label in labels if not label["defect"] and failed(label["key"], wanted)]
-            alarms = sum(defect not in COPIES or not any(paired(key, copy) for copy in copies.get(key, ())) for key in clean)
-        table.append(Score(defect, wanted or CHECKS[defect], len(ours), caught, alarms))
-    return table
+
+def tell(story: Story) -> Iterator[str]:
+    """A sample's story in a few lines: what it is, where it ended, and the numbers behind each failed rule."""
+    sample = story.sample
+    yield f"why {sample['key']}: {sample['tier']}"
+    yield f"    caption   {sample['caption']}"
+    if sample["error"]:
+        yield f"    error     {sample['error']}"
+    values = {**sample, **{name: value for signal in story.signals.values() for name, value in signal.items()}}
+    for verdict in story.verdicts:
+        # Without a readable picture every rule about its pixels fails too; the error says it all.
+        if verdict.passed is False and not (sample["error"] and verdict.note):
+            numbers = [f"{name} = {_short(values[name])}" for name in dict.fromkeys(re.findall(r"[a-z_]+", verdict.sql)) if name in values]
+            yield f"    failed    {verdict.tier}.{verdict.rule}: {verdict.sql}" + (f"   ({', '.join(numbers)})" if numbers else "")
+    for other in story.duplicates:
+        if other["key"] != sample["key"]:
+            kept = "" if other["is_duplicate"] else ", which is kept"
+            yield f"    copy of   {other['key']} ({other['width']} x {other['height']} pixels{kept})"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _outcome(line: Score) -> tuple[Any, Any, Any]:
+    return ("not yet measured", "", "") if line.caught is None else (line.caught, line.missed, line.false_alarms)
+
+
+def _table(console: Console, titles: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+    """Numbers to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    cells = [[str(cell) for cell in row] for row in rows]
+    for i, title in enumerate(titles):
+        table.add_column(title, justify="right" if any(row[i].isdigit() for row in cells) else "left")
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+    console.print()

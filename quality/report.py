@@ -78,7 +78,7 @@ def write_report(lake: Queryable, path: Path, read: ReadBytes, title: str = "Gol
         errors=[_bar(row["kind"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _ERRORS)],
         sources=_rows(lake, _SOURCES),
         gold=[pictures[i] for i in gold],
-        failing=[(rule, texts.get(rule, ""), [pictures[i] for i in ids]) for rule, ids in shown.items()],
+        failing=[(rule, texts.get(rule.partition(" (")[0], ""), [pictures[i] for i in ids]) for rule, ids in shown.items()],
         groups=[[pictures[i] for i in ids] for ids in groups],
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,11 +117,15 @@ def _rows(lake: Queryable, sql: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _rule_texts(lake: Queryable) -> Mapping[str, str]:
+def _rule_texts(lake: Queryable) -> dict[str, str]:
     """'gold.pretty' -> its SQL, as the tiering that ``wide`` shows recorded it."""
     rows = _rows(lake, "SELECT CAST(arg_max(rules, applied_at) AS VARCHAR) AS rules FROM tierings")
-    rules = json.loads(rows[0]["rules"] or "{}")
-    return {name: text for name, text in rules.items() if isinstance(text, str)}
+    tiers: Mapping[str, Mapping[str, Any]] = json.loads(rows[0]["rules"] or "{}")
+    return {
+        f"{tier}.{name}": rule if isinstance(rule, str) else json.dumps(rule)
+        for tier, rules in tiers.items()
+        for name, rule in rules.items()
+    }
 
 
 def _bar(label: str, count: int, total: int, note: str = "") -> Bar:

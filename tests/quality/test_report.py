@@ -86,7 +86,7 @@ def test_an_empty_lake_has_a_page(lake: MemoryLake, tmp_path: Path) -> None:
 
 
 def test_counts_rules_and_errors(lake: MemoryLake, tmp_path: Path) -> None:
-    lake.connection.execute("""INSERT INTO tierings VALUES ('r', '{"silver.sharp": "sharpness >= 20"}', now())""")
+    lake.connection.execute("""INSERT INTO tierings VALUES ('r', '{"silver": {"sharp": "sharpness >= 20"}}', now())""")
     for n in range(3):
         lake.add(f"g{n}")
     lake.add("b1", tier="bronze", failed_rules=["silver.sharp", "silver.lit"])

@@ -1,7 +1,7 @@
 from typing import Any
 
-from pipelines.demo import CHECKS, Score, score
 from pipelines.demo_data import SHARES
+from pipelines.demo_score import CHECKS, Score, score
 
 RULES = {rule for rules in CHECKS.values() for rule in rules} - {"gold.matches"}
 
