@@ -1,0 +1,147 @@
+"""Annotation files: COCO (``images`` and ``annotations`` in one JSON object) and LLaVA (a JSON list of pictures with conversations).
+
+COCO: https://cocodataset.org/#format-data. LLaVA: https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md.
+A list of ``{"image": ..., "caption": ...}`` is read as LLaVA too. The whole JSON is held in memory.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from manifests.errors import SourceError
+from pipelines.sources.paths import locate, single
+from pipelines.sources.rows import Row, error_row, parse_json, printable, sample_row, take_captions
+from pipelines.sources.spec import SourceSpec, source_files, source_name
+
+IMAGE_TOKEN = re.compile(r"\s*<image>\s*")
+PROBED = 20
+
+Id = str | int | None
+
+
+def list_annotations(spec: SourceSpec) -> Iterator[Row]:
+    """Samples of all annotation files; whether one is COCO or LLaVA is seen from its content."""
+    source = source_name(spec)
+    for path in source_files(spec, (".json",)):
+        try:
+            with open(path, "rb") as file:
+                content = parse_json(file.read())
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
+        except ValueError as error:
+            raise SourceError(f"{path} is not valid JSON: {error}. Check the file.") from error
+        if isinstance(content, dict) and isinstance(content.get("images"), list):
+            yield from _coco(spec, source, path, content)
+        elif isinstance(content, list):
+            yield from _llava(spec, source, path, content)
+        else:
+            raise SourceError(f"{path} is neither COCO (an object with a list of images) nor LLaVA (a list of samples). Check the file.")
+
+
+def conversation_captions(record: dict[str, Any]) -> list[str]:
+    """The first answer of a LLaVA conversation (``from: gpt``) or chat (``role: assistant``), without image tokens."""
+    for name, speaker, text in (("conversations", "from", "value"), ("messages", "role", "content")):
+        turns = record.get(name)
+        for turn in turns if isinstance(turns, list) else []:
+            if isinstance(turn, dict) and turn.get(speaker) in ("gpt", "assistant") and isinstance(turn.get(text), str):
+                return [IMAGE_TOKEN.sub(" ", turn[text])]
+    return []
+
+
+def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> Iterator[Row]:
+    images = [image for image in content["images"] if isinstance(image, dict)]
+    root = _media_root(spec, path, (image.get("file_name") for image in images))
+    licenses = {_id(item.get("id")): item for item in _dicts(content.get("licenses"))}
+    categories = {_id(item.get("id")): item.get("name") for item in _dicts(content.get("categories"))}
+    captions: dict[Id, list[str]] = {}
+    labels: dict[Id, dict[str, None]] = {}  # a dict keeps the order
+    for annotation in _dicts(content.get("annotations")):
+        image_id = _id(annotation.get("image_id"))
+        if isinstance(annotation.get("caption"), str):
+            captions.setdefault(image_id, []).append(annotation["caption"])
+        if name := categories.get(_id(annotation.get("category_id"))):
+            labels.setdefault(image_id, {})[str(name)] = None
+    seen: set[Id] = set()
+    for number, image in enumerate(images):
+        record, image_id = dict(image), _id(image.get("id"))
+        seen.add(image_id)
+        if said := licenses.get(_id(record.get("license"))):
+            record |= {"license": said.get("name") or said.get("url"), "license_url": said.get("url")}
+        if image_id in labels:
+            record["categories"] = list(labels[image_id])
+        yield _sample(spec, source, path, root, record, "file_name", number, captions.get(image_id, []), confine=True)
+    if lost := len((captions.keys() | labels.keys()) - seen):
+        error = f"{lost} pictures have annotations in {os.path.basename(path)}, but are not in its list of images."
+        yield error_row(source, os.path.basename(path), path, error)
+    if lost := len(content["images"]) - len(images):
+        yield error_row(source, os.path.basename(path), path, f"{lost} entries of the list of images are no objects.")
+
+
+def _llava(spec: SourceSpec, source: str, path: str, content: list[Any]) -> Iterator[Row]:
+    if not any(isinstance(item, dict) and "image" in item for item in content):
+        raise SourceError(f"{path} is a list, but none of its entries has an image. Check the file.")
+    root = _media_root(spec, path, (item.get("image") for item in content if isinstance(item, dict)))
+    for number, item in enumerate(content):
+        if not isinstance(item, dict):
+            yield error_row(source, f"{os.path.basename(path)}#{number}", path, "This entry is no object.")
+            continue
+        record = dict(item)
+        captions = take_captions(record, spec.caption_column) or conversation_captions(record)
+        yield _sample(spec, source, path, root, record, "image", number, captions, confine=spec.media_root is not None)
+
+
+def _sample(
+    spec: SourceSpec,
+    source: str,
+    file: str,
+    root: str,
+    record: dict[str, Any],
+    column: str,
+    number: int,
+    captions: list[str],
+    confine: bool,
+) -> Row:
+    column = spec.media_column or column
+    key = record.get(spec.key_column or ("id" if column == "image" else column))
+    try:
+        text = single(record.get(column))
+        place = locate(root, text, confine)
+        del record[column]
+    except ValueError as error:
+        text, place = f"{os.path.basename(file)}#{number}", {"uri": file, "stamp": "", "modality": "image", "error": str(error)}
+    row: Row = {"source": source, "key": printable(str(key) if isinstance(key, str | int) and str(key) else text), **place}
+    return sample_row(row, record, captions, {})
+
+
+def _media_root(spec: SourceSpec, path: str, names: Iterable[Any]) -> str:
+    """The folder the pictures are in: ``media_root``, or the first usual place beside the file where one of them is."""
+    if spec.media_root:
+        if not os.path.isdir(spec.media_root):
+            raise SourceError(f"media_root {spec.media_root} is not a folder. Relative paths start from {os.getcwd()}.")
+        return os.path.abspath(spec.media_root)
+    folder = os.path.dirname(path)
+    split = os.path.splitext(os.path.basename(path))[0].rpartition("_")[2]  # captions_val2017.json -> val2017
+    bases = (folder, os.path.dirname(folder))
+    candidates = [os.path.join(base, *sub) for base in bases for sub in ((), ("images",), (split,), ("images", split))]
+    probes = []
+    for name in names:
+        try:
+            probes.append(single(name))
+        except ValueError:
+            continue
+        if len(probes) == PROBED:
+            break
+    for candidate in candidates:
+        if any("\0" not in name and os.path.isfile(os.path.join(candidate, name)) for name in probes):
+            return candidate
+    places = ", ".join(dict.fromkeys(os.path.relpath(candidate, folder) for candidate in candidates))
+    raise SourceError(f"{path}: its pictures are not beside it (looked in {places}). Give their folder as media_root.")
+
+
+def _id(value: Any) -> Id:
+    return value if isinstance(value, str | int) else None
+
+
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())

@@ -1,0 +1,146 @@
+"""Reads the records of a table one by one: Parquet, CSV and JSON lines behind one shape."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.sources.rows import clean, parse_json
+
+ENDINGS: dict[str, tuple[str, ...]] = {"parquet": (".parquet", ".pq"), "csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".ndjson")}
+LINE_LIMIT = 16 << 20
+"""Lines longer than this many characters are no records."""
+HEAD = 100
+"""So many records are looked at to find the columns."""
+
+Record = dict[str, Any]
+Records = Iterator[Record | str]
+"""Records in row order; a string is the reason why a row is none."""
+
+
+class BrokenTableError(Exception):
+    """The table is damaged. The text goes behind its name."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """``bytes_columns`` can hold pictures, ``path_columns`` paths; ``head`` is the first records, without pictures.
+
+    ``records(media, caption)`` reads from the beginning; of the columns of bytes it reads the paths in ``media`` alone.
+    """
+
+    columns: list[str]
+    bytes_columns: list[str]
+    path_columns: list[str]
+    head: list[Record]
+    records: Callable[[str | None, str | None], Records]
+
+
+def open_table(path: str, kind: str) -> Table:
+    """The table in a file of kind parquet, csv or jsonl. Raises `BrokenTableError` when it is damaged."""
+    if kind == "parquet":
+        return _open_parquet(path)
+    read = _read_csv if kind == "csv" else _read_jsonl
+    head = [record for record in islice(read(path), HEAD) if isinstance(record, dict)]
+    columns = list(dict.fromkeys(name for record in head for name in record))
+    return Table(columns, [], columns, head, lambda media, caption: read(path))
+
+
+def _open_parquet(path: str) -> Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise BrokenTableError(f"is not a readable Parquet file: {_first_line(error)}") from error
+    types = {field.name: field.type for field in schema if not field.name.startswith("__index_level_")}
+    in_bytes = [name for name, kind in types.items() if _holds_bytes(kind)]
+    paths = [name for name, kind in types.items() if _holds_text(kind)]
+
+    def records(media: str | None, caption: str | None) -> Records:
+        flat = [name for name, kind in types.items() if not pa.types.is_nested(kind) and not _holds_bytes(kind)]
+        nested = [name for name in paths if name not in flat and name in (media, caption)]
+        inner = [f"{media}.path"] if media and pa.types.is_struct(types[media]) and types[media].get_field_index("path") >= 0 else []
+        return _read_parquet(path, flat + nested + inner)
+
+    head = [record for record in islice(_read_parquet(path, paths), HEAD) if isinstance(record, dict)]
+    return Table(list(types), in_bytes, paths, head, records)
+
+
+def _read_parquet(path: str, columns: list[str]) -> Records:
+    try:
+        with pq.ParquetFile(path, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(1000, columns=columns):
+                yield from batch.to_pylist() if columns else ({} for _ in range(batch.num_rows))
+    except (pa.ArrowException, OSError) as error:
+        raise BrokenTableError(f"is damaged: {_first_line(error)}") from error
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _holds_bytes(kind.value_type)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _holds_text(kind.value_type)
+    if pa.types.is_dictionary(kind):
+        return _holds_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _read_csv(path: str) -> Records:
+    csv.field_size_limit(LINE_LIMIT)
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        first = file.readline(LINE_LIMIT)
+        if first.startswith("\udcff\udcfe") or first.startswith("\udcfe\udcff"):
+            raise BrokenTableError("is UTF-16 text: save it as UTF-8")
+        file.seek(0)
+        delimiter = "\t" if path.lower().endswith(".tsv") else max(",\t;|", key=first.count)
+        lines = iter(lambda: file.readline(LINE_LIMIT), "")
+        reader = csv.reader(lines, delimiter=delimiter)
+        try:
+            header = next(reader)
+        except (StopIteration, csv.Error) as error:
+            raise BrokenTableError(f"has no header line {error}".rstrip()) from error
+        if twice := [name for name in header if header.count(name) > 1]:
+            raise BrokenTableError(f"has the column {twice[0]!r} more than once")
+        while True:
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield f"Line {reader.line_num} is not valid CSV: {error}."
+                continue
+            if not values:
+                continue
+            if len(values) != len(header):
+                yield f"Line {reader.line_num} has {len(values)} fields, the header {len(header)}."
+            else:
+                yield dict(zip(header, values, strict=True))
+
+
+def _read_jsonl(path: str) -> Records:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), ""), 1):
+            if len(line) == LINE_LIMIT and not line.endswith("\n"):
+                yield f"Line {number} is longer than {LINE_LIMIT} characters."
+                while (rest := file.readline(LINE_LIMIT)) and not rest.endswith("\n"):
+                    pass
+            elif line.strip():
+                try:
+                    record = parse_json(line)
+                    yield record if isinstance(record, dict) else f"Line {number} is no JSON object."
+                except ValueError as error:
+                    yield f"Line {number} is not valid JSON: {clean(str(error))}."
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
