@@ -1,5 +1,6 @@
 """The demo: builds the labelled set, runs the whole pipeline on it, and compares the outcome with the labels."""
 
+import io
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
 from pipelines.run import RunResult, run_recipe
 from quality.report import write_report
+from quality.tiers import UNREADABLE, FunnelRow, compile_tiers, funnel
 from quality.why import Story, why
 
 
@@ -29,6 +31,7 @@ class DemoResult:
     directory: Path
     run: RunResult
     scores: tuple[Score, ...]
+    funnel: tuple[FunnelRow, ...]
     clean: int
     clean_gold: int
     stories: tuple[Story, ...]
@@ -36,6 +39,10 @@ class DemoResult:
     lake: Path
     shards: Path
     report: Path
+
+    @property
+    def text(self) -> str:
+        return describe(self)
 
 
 def run_demo(
@@ -53,9 +60,10 @@ def run_demo(
     recipe = load_recipe(recipe_path)
     run = run_recipe(recipe, engine=engine, reporter=reporter, overwrite=True)
     labels = read_labels(demo.labels)
-    rules = [f"{tier}.{rule}" for tier, texts in recipe.tiers.as_dict().items() for rule in texts]
+    rules = [UNREADABLE, *(f"{tier}.{rule}" for tier, texts in recipe.tiers.as_dict().items() for rule in texts)]
     with open_lake(recipe.lake) as lake, Reader() as reader:
         wide = lake.rows("SELECT key, tier, failed_rules, CAST(duplicate_group AS VARCHAR) AS duplicate_group FROM wide")
+        steps = funnel(lake.connection, compile_tiers(lake.connection, recipe.tiers))
         stories = tuple(why(lake, key) for key in _tellable(labels))
         report = write_report(lake, directory / "report.html", reader.read, title=f"Goldsieve report: {directory.name}")
     clean = {label["key"] for label in labels if not label["defect"]}
@@ -63,6 +71,7 @@ def run_demo(
         directory=directory,
         run=run,
         scores=tuple(score(labels, wide, rules)),
+        funnel=tuple(steps),
         clean=len(clean),
         clean_gold=sum(row["tier"] == "gold" and row["key"] in clean for row in wide),
         stories=stories,
@@ -81,8 +90,10 @@ def _tellable(labels: Iterable[Mapping[str, str]]) -> list[str]:
     return [first[defect] for defect in ("blurred", "resized copy", "truncated file")]
 
 
-def show(result: DemoResult, console: Console) -> None:
-    """Prints the table, the funnel, three stories, and where everything is."""
+def describe(result: DemoResult, width: int = 120) -> str:
+    """The table, the funnel, three stories, and where everything is."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, highlight=False, soft_wrap=True)
     _table(
         console,
         ("planted defect", "planted", "caught", "missed", "false alarms", "rule"),
@@ -94,6 +105,7 @@ def show(result: DemoResult, console: Console) -> None:
         f"{result.clean_gold} of {result.clean} clean samples are gold.\n"
         "False alarms are clean samples that failed the rule. Of a copy and its original either may be kept.\n"
     )
+    _table(console, ("tier", "rule", "pass it", "left"), ((row.tier, row.rule, row.passed, row.remaining) for row in result.funnel))
     _table(console, ("tier", "samples"), result.run.tiers.items())
     for story in result.stories:
         console.print("\n".join(tell(story)) + "\n", markup=False)
@@ -105,6 +117,7 @@ def show(result: DemoResult, console: Console) -> None:
         ("the report, for a browser", result.report),
     ):
         console.print(f"{what + ':':<37}{where}", markup=False)
+    return text.getvalue()
 
 
 def tell(story: Story) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pipelines.demo_data import COPIES, SHARES
 
 CHECKS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(COPIES, ("gold.unique",)),
-    **dict.fromkeys(("truncated file", "empty file", "decompression bomb"), ("silver.readable",)),
+    **dict.fromkeys(("truncated file", "empty file", "decompression bomb"), ("bronze.readable",)),
     "blurred": ("silver.sharp",),
     "too dark": ("silver.lit",),
     "tiny": ("silver.big enough",),
