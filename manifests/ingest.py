@@ -1,7 +1,7 @@
 """References in: new samples are added, changed ones replaced, vanished ones marked.
 
-A sample's identity is (source, key). A key that a source uses more than once gets ordinals 1, 2, ... in listing order;
-``sample_id`` is a hash of source, key and ordinal, so listing the same source again gives the same samples.
+A sample's identity is (source, key). A key that a source uses more than once gets ordinals 1, 2, ... in listing order, and
+keeps them; ``sample_id`` is a hash of source, key and ordinal, so listing the same source again gives the same samples.
 """
 
 from collections.abc import Iterator
@@ -57,10 +57,15 @@ def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope:
         CREATE OR REPLACE TEMP TABLE numbered AS
         SELECT *, {SAMPLE_ID} AS sample_id, {REF_HASH} AS ref_hash, {CAPTION_HASH} AS caption_hash
         FROM (
-            SELECT listed.*, CAST(row_number() OVER (PARTITION BY key ORDER BY position) + coalesce(o.highest, 0) AS INTEGER) AS ordinal
-            FROM listed LEFT JOIN (
-                SELECT key, max(ordinal) AS highest FROM refs WHERE source = $source AND listed_in <> $scope GROUP BY key
-            ) o USING (key)
+            SELECT l.* EXCLUDE (nth), CAST(coalesce(here.ordinal, all_of.highest + l.nth - all_of.here, l.nth) AS INTEGER) AS ordinal
+            FROM (SELECT *, row_number() OVER (PARTITION BY key ORDER BY position) AS nth FROM listed) l
+            LEFT JOIN (
+                SELECT key, ordinal, row_number() OVER (PARTITION BY key ORDER BY ordinal) AS nth
+                FROM refs WHERE source = $source AND listed_in = $scope
+            ) here ON here.key = l.key AND here.nth = l.nth
+            LEFT JOIN (
+                SELECT key, max(ordinal) AS highest, count(*) FILTER (listed_in = $scope) AS here FROM refs WHERE source = $source GROUP BY key
+            ) all_of ON all_of.key = l.key
         )
         """,
         {"source": source, "scope": scope},
@@ -74,7 +79,8 @@ def _apply(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> In
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE compared AS
-        SELECT n.sample_id, r.sample_id IS NULL AS is_new, r.sample_id IS NOT NULL AND NOT ({same}) AS is_changed, n."error" IS NOT NULL AS is_bad
+        SELECT n.sample_id, r.sample_id IS NULL AS is_new, r.sample_id IS NOT NULL AND NOT ({same}) AS is_changed,
+            n."error" IS NOT NULL AS is_bad
         FROM numbered n LEFT JOIN (SELECT * FROM refs WHERE source = $source) r USING (sample_id)
         """,
         {"source": source},

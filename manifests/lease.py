@@ -29,7 +29,8 @@ def lease(folder: Path, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise LakeBusyError(
-                        f"The lake {folder} is being written by {_holder(path)}. Wait for it to end, or stop it; reading commands work meanwhile."
+                        f"The lake {folder} is being written by {_holder(path)}. Wait for it to end, or stop it; "
+                        "reading commands work meanwhile."
                     ) from None
                 time.sleep(0.2)
         file.seek(0)

@@ -5,12 +5,15 @@ A part that no transaction registered is invisible; ``goldsieve gc`` collects it
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+
+from manifests.schema import MEDIA
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ def signal_part(
     schema = signal_schema(adds)
     arrays = [{**constant, **columns, "error": error}[name] for name in schema.names]
     return write_part(data, table, pa.table(arrays, schema=schema))
+
+
+def media_part(data: str, facts: Sequence[Mapping[str, Any]]) -> Part:
+    """Write what reading some references told as a part of the table ``media``."""
+    arrays = [
+        uuids([fact.get(f.name) for fact in facts]) if f.type == pa.uuid() else pa.array([fact.get(f.name) for fact in facts], type=f.type)
+        for f in MEDIA
+    ]
+    return write_part(data, "media", pa.table(arrays, schema=MEDIA))
 
 
 def write_part(data: str, table: str, rows: pa.Table) -> Part:

@@ -19,9 +19,9 @@ FORMAT_VERSION = 1
 TABLES = {
     "goldsieve": "key VARCHAR, value VARCHAR",
     "refs": """
-        sample_id UUID, ref_hash UUID, source VARCHAR, listed_in VARCHAR, key VARCHAR, ordinal INTEGER, uri VARCHAR, byte_offset BIGINT, byte_length BIGINT,
-        stamp VARCHAR, modality VARCHAR, caption VARCHAR, captions VARCHAR[], caption_hash UUID, metadata JSON, license VARCHAR,
-        author VARCHAR, source_url VARCHAR, parent_id UUID, span_start_s DOUBLE, span_end_s DOUBLE, "error" VARCHAR,
+        sample_id UUID, ref_hash UUID, source VARCHAR, listed_in VARCHAR, key VARCHAR, ordinal INTEGER, uri VARCHAR, byte_offset BIGINT,
+        byte_length BIGINT, stamp VARCHAR, modality VARCHAR, caption VARCHAR, captions VARCHAR[], caption_hash UUID, metadata JSON,
+        license VARCHAR, author VARCHAR, source_url VARCHAR, parent_id UUID, span_start_s DOUBLE, span_end_s DOUBLE, "error" VARCHAR,
         vanished BOOLEAN, ingested_at TIMESTAMPTZ""",
     "operator_versions": """
         name VARCHAR, fingerprint VARCHAR, version VARCHAR, settings JSON, scope VARCHAR, keyed_by VARCHAR, columns VARCHAR[],
@@ -113,7 +113,8 @@ def ensure_signal_table(connection: duckdb.DuckDBPyConnection, schema: pa.Schema
             connection.execute(f"ALTER TABLE {identifier(table)} ADD COLUMN {identifier(name)} {kind}")
         elif have[name] != kind:
             raise PromiseError(
-                f"Operator '{operator}' now returns '{name}' as {kind}, the lake has it as {have[name]}. A column keeps its type: give the new one another name."
+                f"Operator '{operator}' now returns '{name}' as {kind}, the lake has it as {have[name]}. "
+                "A column keeps its type: give the new one another name."
             )
 
 

@@ -11,7 +11,7 @@ from manifests.tables import signal_table
 SAMPLE_COLUMNS = (
     *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash", "pair_hash"),
     *("format", "width", "height", "duration_s", "fps", "parent_id", "span_start_s", "span_end_s", "caption", "captions"),
-    *("metadata", "license", "author", "source_url", "ingested_at"),
+    *("metadata", "license", "author", "source_url", "ingested_at", "ref_hash"),
 )
 DUPLICATE_COLUMNS = ("is_duplicate", "duplicate_of", "duplicate_group", "duplicate_kind")
 KEY_COLUMN = {"media": "media_hash", "caption": "caption_hash", "pair": "pair_hash", "sample": "sample_id"}

@@ -1,0 +1,351 @@
+"""The command ``goldsieve``. Every command is a thin skin over one function; heavy packages load when a command needs them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from manifests.errors import GoldsieveError, UsageError
+from pipelines import cli_inspect
+from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
+
+EngineOption = Annotated[Literal["ray", "inline"], typer.Option(help="ray: Ray Data, local or a cluster. inline: threads in this process.")]
+AddressOption = Annotated[str | None, typer.Option(help="Address of a running Ray cluster, for example ray://head:10001 or auto.")]
+LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
+RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a rule or setting: gold.pretty='aesthetic >= 5.5'.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RateOption = Annotated[float, typer.Option(help="End with exit code 1 when a larger share of the samples failed.", min=0, max=1)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+app = typer.Typer(
+    name="goldsieve",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help=(
+        "Curate multimodal training data: measure every sample once, sort it into bronze, silver and gold by SQL rules, "
+        "export WebDataset shards.\n\n"
+        "Examples:\n\n"
+        "  goldsieve demo demo                  the whole job on pictures that are already here\n\n"
+        "  goldsieve run recipe.yaml            ingest, measure, tier, export; run it again to go on\n\n"
+        "  goldsieve status ./lake              how far it got\n\n"
+        "  goldsieve why ./lake KEY             why a sample is where it is\n\n"
+        "Exit codes: 0 done; 1 done, but too many samples failed; 2 wrong use or invalid recipe; 3 stopped by an error, safe to rerun; "
+        "130 stopped with Ctrl-C, safe to rerun."
+    ),
+)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    if debug:
+        os.environ["GOLDSIEVE_DEBUG"] = "1"
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(help="Where the demo's data, lake, shards and report go.")] = Path("goldsieve-demo"),
+    engine: EngineOption = "ray",
+) -> None:
+    """Run the whole job on a small labelled data set, offline, and print what was caught and missed.
+
+    Example: goldsieve demo demo
+    """
+    from pipelines.demo import run_demo
+
+    out().print(run_demo(directory, engine=engine).text, markup=False)
+
+
+@app.command()
+def init(
+    lake: LakeArgument,
+    catalog: Annotated[
+        str | None, typer.Option(help="Catalog database, for example postgresql://user@host/db. Default: SQLite in the lake.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Where Parquet data goes: a folder or s3://bucket/prefix/.")] = None,
+) -> None:
+    """Create a lake. An existing one is left as it is.
+
+    Example: goldsieve init ./lake
+    """
+    from manifests.address import lake_address
+    from manifests.store import create_lake
+
+    if catalog and not data:
+        raise UsageError("A catalog of your own needs a data location as well: give --data.")
+    with create_lake(lake_address(catalog or lake, data)) as made:
+        out().print(f"Lake ready: {made.address}", markup=False)
+
+
+@app.command()
+def ingest(
+    lake: LakeArgument,
+    path: Annotated[str, typer.Argument(help="Folder, tar, table or annotation file; globs and {00000..00099} in quotes.")],
+    kind: Annotated[str | None, typer.Option(help="folder, webdataset, parquet, csv, jsonl, coco or llava. Default: guessed.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the source. Default: the folder's or file's name.")] = None,
+    media_column: Annotated[str | None, typer.Option(help="Table column with the path or the bytes.")] = None,
+    caption_column: Annotated[str | None, typer.Option(help="Table column with the caption.")] = None,
+    key_column: Annotated[str | None, typer.Option(help="Table column with the key.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Add a source to a lake: references, captions and metadata; no picture is read yet.
+
+    Run it again after the source changed: new samples are added, changed ones replaced, vanished ones reported.
+
+    Example: goldsieve ingest ./lake 'crawl/{00000..00099}.tar' --name crawl
+    """
+    from manifests.store import create_lake
+    from pipelines.progress import Reporter
+    from pipelines.run import ingest as ingest_source
+    from pipelines.run import recorded_run
+    from pipelines.sources import SourceSpec
+    from pipelines.sources.spec import check_kind
+
+    spec = SourceSpec(path, check_kind(kind), name, media_column, caption_column, key_column)
+    with create_lake(lake) as opened, recorded_run(opened, "ingest", None, "inline") as (_, counts):
+        result = ingest_source(opened, spec, Reporter(quiet=quiet))
+        counts.update(vars(result))
+    emit_rows([vars(result)])
+
+
+@app.command()
+def measure(
+    lake: LakeArgument,
+    operators: Annotated[
+        list[str] | None, typer.Argument(help="Operators; default: all that need no model. See goldsieve operators.")
+    ] = None,
+    engine: EngineOption = "ray",
+    address: AddressOption = None,
+    sample: Annotated[int | None, typer.Option(help="Measure only this many samples, chosen by a seeded hash.", min=1)] = None,
+    max_error_rate: RateOption = 0.05,
+    quiet: QuietOption = False,
+) -> None:
+    """Run operators on what lacks a current signal; what they depend on runs first.
+
+    Example: goldsieve measure ./lake phash image_quality --engine inline
+    """
+    from manifests import open_lake
+    from pipelines.progress import Reporter
+    from pipelines.run import default_uses, measure_with, recorded_run, sample_sql
+
+    uses = default_uses(operators or ())
+    with open_lake(lake, read_only=False) as opened, recorded_run(opened, "measure", None, engine) as (run_id, counts):
+        only = sample_sql(sample) if sample else ""
+        results = measure_with(opened, uses, engine, address, run_id, Reporter(quiet=quiet), only)
+        counts.update(passes=[vars(r) for r in results])
+        samples, failed = opened.connection.execute('SELECT count(*), count("error") FROM wide').fetchone() or (0, 0)
+    if not results:
+        out().print("Nothing to measure: every sample has these signals.")
+    else:
+        emit_rows([vars(result) for result in results])
+    _check_errors(samples, failed, max_error_rate, lake)
+
+
+@app.command()
+def tier(
+    recipe: RecipeArgument,
+    overrides: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would move; write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Apply a recipe's rules to what is measured. Takes seconds; measures nothing.
+
+    Example: goldsieve tier recipe.yaml --set gold.pretty='aesthetic >= 5.5' --dry-run
+    """
+    from manifests import open_lake
+    from pipelines.recipe import load_recipe
+    from pipelines.run import preview, recorded_run, tier_counts
+    from pipelines.run import tier as apply_tiers
+
+    loaded = load_recipe(recipe, overrides or ())
+    if dry_run:
+        with open_lake(loaded.lake) as lake:
+            moves = [vars(move) for move in preview(lake, loaded)]
+        emit_rows(moves, as_json) if moves or as_json else out().print("Nothing would move.")
+        return
+    with open_lake(loaded.lake, read_only=False) as lake, recorded_run(lake, "tier", loaded, "inline") as (run_id, counts):
+        changed = apply_tiers(lake, loaded, run_id)
+        tiers = tier_counts(lake)
+        counts.update(tiers=tiers)
+    if as_json:
+        emit_json(tiers)
+        return
+    if not changed:
+        out().print("The rules and the data are as they were: nothing to do.")
+    emit_rows([{"tier": name, "samples": count} for name, count in tiers.items()])
+
+
+@app.command()
+def export(
+    recipe: RecipeArgument,
+    overrides: SetOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another export in the same folder.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the export that a recipe describes. A stopped export goes on where it was.
+
+    Example: goldsieve export recipe.yaml --set export.to=out/gold-v2
+    """
+    from manifests import open_lake
+    from pipelines.progress import Reporter
+    from pipelines.recipe import load_recipe
+    from pipelines.run import export_tier, recorded_run
+
+    loaded = load_recipe(recipe, overrides or ())
+    with open_lake(loaded.lake, read_only=False) as lake, recorded_run(lake, "export", loaded, "inline") as (run_id, counts):
+        result = export_tier(lake, loaded, Reporter(quiet=quiet), run_id, overwrite=overwrite)
+        counts.update(samples=result.samples, bytes=result.bytes)
+    out().print(describe_export(result), markup=False)
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    engine: EngineOption = "ray",
+    address: AddressOption = None,
+    overrides: SetOption = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Try the recipe on this many samples first, into the same lake; exports nothing.", min=1)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the recipe and say what would be done; write nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another export in the same folder.")] = False,
+    max_error_rate: RateOption = 0.05,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ingest, measure, tier and export what a recipe says. Does only what is missing; run it again after any stop.
+
+    Examples:
+
+      goldsieve run recipe.yaml --sample 1000
+
+      goldsieve run recipe.yaml --address auto
+    """
+    from pipelines.progress import Reporter
+    from pipelines.recipe import load_recipe
+    from pipelines.run import describe_plan, run_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    if dry_run:
+        plan = describe_plan(loaded)
+        emit_json(plan) if as_json else emit_rows(plan)
+        return
+    result = run_recipe(loaded, engine=engine, address=address, sample=sample, reporter=Reporter(quiet=quiet), overwrite=overwrite)
+    if as_json:
+        emit_json({"samples": result.samples, "failed": result.failed, "tiers": dict(result.tiers), "run_id": result.run_id})
+    else:
+        emit_rows([vars(r) for r in result.ingested])
+        emit_rows([{"tier": name, "samples": count} for name, count in result.tiers.items()])
+        if not result.measured:
+            out().print("Nothing was left to measure.")
+        if result.exported:
+            out().print(describe_export(result.exported), markup=False)
+    _check_errors(result.samples, result.failed, max_error_rate, str(loaded.lake))
+
+
+@app.command()
+def retry(
+    lake: LakeArgument,
+    operators: Annotated[
+        list[str] | None, typer.Argument(help="Only failures of these operators. Default: all, and unreadable files.")
+    ] = None,
+    engine: EngineOption = "ray",
+    address: AddressOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure again what failed: after a disk came back, a package was installed, an operator mended.
+
+    Example: goldsieve retry ./lake image_quality
+    """
+    from manifests import open_lake
+    from pipelines.progress import Reporter
+    from pipelines.run import recorded_run, retry_failures
+
+    with open_lake(lake, read_only=False) as opened, recorded_run(opened, "retry", None, engine) as (run_id, counts):
+        forgotten, results = retry_failures(opened, operators or None, engine, address, run_id, Reporter(quiet=quiet))
+        counts.update(retried=forgotten)
+        still = opened.value('SELECT count("error") FROM wide')
+    out().print(f"Tried {cell(forgotten)} failed results again; {cell(still)} samples still carry an error.")
+    if results:
+        emit_rows([vars(result) for result in results])
+
+
+@app.command()
+def gc(
+    lake: LakeArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete files that no snapshot knows: what killed runs left behind.
+
+    Example: goldsieve gc ./lake --dry-run
+    """
+    from manifests import open_lake
+
+    with open_lake(lake, read_only=False) as opened, opened.writing("gc"):
+        removed = opened.collect_garbage(dry_run=dry_run)
+    if as_json:
+        emit_json(removed)
+    else:
+        out().print(f"{'Would delete' if dry_run else 'Deleted'} {len(removed)} files.")
+        for path in removed[:20]:
+            out().print(f"  {path}", markup=False)
+
+
+cli_inspect.register(app)
+
+
+def describe_export(result: object) -> str:
+    """One or two sentences about an export."""
+    from pipelines.export import ExportResult
+
+    assert isinstance(result, ExportResult)
+    text = f"Export {result.directory}: {cell(result.samples)} samples, {cell(result.bytes)} bytes, {len(result.shards)} shards"
+    text += " (nothing to do)." if not result.written else "."
+    if result.left_out:
+        text += (
+            f"\n{len(result.left_out)} samples were left out because their files changed or are gone; README.md in the folder lists them."
+        )
+    return text
+
+
+def _check_errors(samples: int, failed: int, limit: float, lake: str) -> None:
+    if samples and failed / samples > limit:
+        fail(
+            f"{failed:,} of {samples:,} samples carry an error ({failed / samples:.1%}, more than {limit:.1%} allowed). "
+            f"See them with: goldsieve status {lake}",
+            1,
+        )
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app(standalone_mode=True)
+    except GoldsieveError as error:
+        if debugging():
+            raise
+        _end(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _end("stopped. Finished work is stored; run the same command again to go on.", 130)
+    except BrokenPipeError:
+        os._exit(0)  # the reader of our output is gone, as with `| head`
+    except MemoryError:
+        _end("out of memory. Finished work is stored; run the same command again to go on.", 3)
+    except OSError as error:
+        if debugging():
+            raise
+        _end(f"{error.strerror or error} ({error.filename or 'no file named'}). Finished work is stored; mend that and run again.", 3)
+    except Exception as error:
+        if debugging():
+            raise
+        _end(f"unexpected {type(error).__name__}: {error}. Finished work is stored. --debug shows where it happened.", 3)
+
+
+def _end(message: str, code: int) -> None:
+    sys.stderr.write(f"goldsieve: {message}\n")
+    sys.exit(code)

@@ -1,0 +1,195 @@
+"""Commands that look: status, sql, why, snapshots, report, verify, operators, doctor."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from manifests.errors import UsageError
+from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
+
+LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    for command in (status, sql, why, snapshots, report, verify, operators, doctor):
+        app.command()(command)
+
+
+def status(lake: LakeArgument, as_json: JsonOption = False) -> None:
+    """Samples, tiers, coverage of every operator, failed rules, errors and the last runs.
+
+    Example: goldsieve status ./lake
+    """
+    from manifests import open_lake
+    from quality.status import status as lake_status
+
+    with open_lake(lake) as opened:
+        facts = lake_status(opened)
+    if as_json:
+        emit_json(facts)
+        return
+    out().print(f"{facts['lake']}: {cell(facts['samples'])} samples, snapshot {facts['snapshot']}", markup=False)
+    if facts["vanished"]:
+        out().print(f"{cell(facts['vanished'])} samples have vanished from their sources (still in the table samples).")
+    for title in ("sources", "tiers", "failed_rules", "operators", "errors", "runs", "exports"):
+        if facts[title]:
+            out().print(f"\n{title.replace('_', ' ')}", style="bold")
+            emit_rows([{k: v for k, v in row.items() if k not in ("run_id", "counts", "example")} for row in facts[title]])
+
+
+def sql(
+    lake: LakeArgument,
+    query: Annotated[str, typer.Argument(help="A SELECT over wide, samples, tiers, runs, ...")],
+    format: Annotated[Literal["table", "json", "csv", "parquet"], typer.Option(help="How to print the rows.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
+    at: Annotated[int | None, typer.Option(help="As of this snapshot; see goldsieve snapshots.")] = None,
+    limit: Annotated[int, typer.Option(help="Rows shown as a table.", min=1)] = 100,
+) -> None:
+    """Ask the manifest in SQL. It can only read, and only the lake.
+
+    Example: goldsieve sql ./lake "select tier, count(*), avg(sharpness) from wide group by tier"
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    from manifests import open_lake
+
+    with open_lake(lake, at=at, confined=True) as opened:
+        rows = opened.query(query)
+    if format == "parquet":
+        if output is None:
+            raise UsageError("Parquet is not for the screen: give --output FILE.")
+        pyarrow.parquet.write_table(rows, output)
+        return
+    target: Any = output or sys.stdout.buffer
+    if format == "csv":
+        pyarrow.csv.write_csv(as_text(rows), target)
+    elif format == "json":
+        emit_json(rows.to_pylist()) if output is None else output.write_text(to_json(rows))
+    else:
+        emit_rows(rows.slice(0, limit).to_pylist())
+        if rows.num_rows > limit:
+            out().print(f"... {cell(rows.num_rows - limit)} more rows; raise --limit, or use --format csv|json|parquet.")
+
+
+def as_text(rows: Any) -> Any:
+    """Columns that CSV cannot hold (lists, structs) as JSON text."""
+    import json
+
+    import pyarrow as pa
+
+    for i, field in enumerate(rows.schema):
+        if pa.types.is_nested(field.type):
+            texts = [None if v is None else json.dumps(v, default=str, ensure_ascii=False) for v in rows.column(i).to_pylist()]
+            rows = rows.set_column(i, field.name, pa.array(texts, type=pa.string()))
+    return rows
+
+
+def to_json(rows: Any) -> str:
+    import json
+
+    return json.dumps(rows.to_pylist(), default=str, ensure_ascii=False, indent=2)
+
+
+def why(
+    lake: LakeArgument,
+    sample: Annotated[str, typer.Argument(help="The sample's id, key, or the end of its file name.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Why a sample is where it is: its numbers, every rule's verdict, its copies, and where each number came from.
+
+    Example: goldsieve why ./lake IMG_2034
+    """
+    from manifests import open_lake
+    from quality.why import why as story
+    from quality.why_text import story_text
+
+    with open_lake(lake) as opened:
+        found = story(opened, sample)
+    emit_json(found.as_dict()) if as_json else out().print(story_text(found), markup=False)
+
+
+def snapshots(
+    lake: LakeArgument, limit: Annotated[int, typer.Option(help="The latest so many.", min=1)] = 30, as_json: JsonOption = False
+) -> None:
+    """The lake's history. Any number can be read with: goldsieve sql LAKE QUERY --at N
+
+    Example: goldsieve snapshots ./lake
+    """
+    from manifests import open_lake
+
+    with open_lake(lake) as opened:
+        rows = opened.rows(
+            f"""SELECT snapshot_id AS snapshot, CAST(snapshot_time AS VARCHAR) AS time, commit_message AS what
+            FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC LIMIT {int(limit)}"""
+        )
+    emit_rows(rows, as_json)
+
+
+def report(
+    lake: LakeArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained HTML page: tiers, rules, pictures, copies, errors. Opens offline.
+
+    Example: goldsieve report ./lake -o report.html
+    """
+    from manifests import open_lake
+    from pipelines.reader import Reader
+    from quality.report import write_report
+
+    with open_lake(lake) as opened, Reader() as reader:
+        out().print(f"Wrote {write_report(opened, output, reader.read)}", markup=False)
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(help="An export's folder.")],
+    decode: Annotated[bool, typer.Option(help="Decode every picture.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Check exported shards: hashes, keys, decodability, the index. Exit code 3 when something is wrong.
+
+    Example: goldsieve verify out/gold
+    """
+    from pipelines.verify import verify as check
+
+    result = check(directory, decode=decode)
+    problems = [vars(problem) for problem in result.problems]
+    if as_json:
+        emit_json({"ok": result.ok, "shards": result.shards, "samples": result.samples, "problems": problems})
+    elif result.ok:
+        out().print(f"{directory}: {cell(result.samples)} samples in {cell(result.shards)} shards, all as they were written.", markup=False)
+    else:
+        emit_rows(problems)
+    if not result.ok:
+        fail(f"{directory} has {len(problems)} problems.", 3)
+
+
+def operators(as_json: JsonOption = False) -> None:
+    """The operators there are, the columns they add, units and meaning; those of installed packages too.
+
+    Example: goldsieve operators --json
+    """
+    from operators.catalogue import rows
+
+    emit_rows(rows(), as_json)
+
+
+def doctor(
+    lake: Annotated[str | None, typer.Argument(help="Also check this lake.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the environment: packages, versions, extensions, cores, memory.
+
+    Example: goldsieve doctor ./lake
+    """
+    from pipelines.doctor import examine
+
+    findings = examine(lake)
+    emit_rows([vars(finding) for finding in findings], as_json)
+    if not all(finding.ok for finding in findings):
+        fail("something is wrong with this installation or lake; the table says what to do.", 3)

@@ -1,0 +1,91 @@
+"""Engines: they take blocks of rows and yield what workers wrote. Two of them, one code path below."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from pipelines.isolation import Isolated, in_child_process
+from pipelines.journal import noted
+from pipelines.worker import BlockResult, Task, Worker
+
+EngineName = Literal["ray", "inline"]
+OnRows = Callable[[int, int], None]
+"""Called with (samples, failed) as work ends; may come several times a block."""
+
+BLOCK_ROWS = 2048
+FIRST_BLOCK_ROWS = 256
+"""Blocks grow from the first size to the full one, so that progress and commits start early."""
+
+
+class WorkerDied(Exception):
+    """A worker process died. The rows it was measuring are in the journal."""
+
+
+class Engine(Protocol):
+    """Runs a pass over its rows."""
+
+    @property
+    def name(self) -> EngineName: ...
+    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+        """Results as blocks end, in any order. Raises `WorkerDied` when a process died."""
+        ...
+
+    @property
+    def isolated(self) -> Isolated: ...
+    def threads(self) -> int:
+        """Threads inside one worker."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def blocks(rows: pa.Table) -> Iterator[pa.Table]:
+    """Consecutive slices, growing from `FIRST_BLOCK_ROWS` to `BLOCK_ROWS`."""
+    start, size = 0, FIRST_BLOCK_ROWS
+    while start < rows.num_rows:
+        yield rows.slice(start, size)
+        start += size
+        size = min(size * 2, BLOCK_ROWS)
+
+
+@dataclass(frozen=True)
+class InlineEngine:
+    """Threads in this process, no Ray: tests, notebooks, a laptop."""
+
+    name: EngineName = "inline"
+
+    @property
+    def isolated(self) -> Isolated:
+        return in_child_process
+
+    def threads(self) -> int:
+        return usable_cores()
+
+    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+        with contextlib.closing(Worker(task)) as worker:
+            for block in blocks(rows):
+                with noted(notes, block):
+                    result = worker.measure(block, on_rows)
+                yield result
+
+    def close(self) -> None:
+        """Nothing is kept open between passes."""
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_engine(name: EngineName, address: str | None = None) -> Engine:
+    """The engine of that name; ``address`` joins a running Ray cluster."""
+    if name == "inline":
+        return InlineEngine()
+    from pipelines.engine_ray import RayEngine
+
+    return RayEngine(address)

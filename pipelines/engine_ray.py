@@ -1,0 +1,153 @@
+"""The Ray Data engine: actor pools that open a pass once and measure large blocks with threads inside.
+
+Large blocks and few processes, because a worker's start and each task cost more than the work of small ones.
+"""
+
+import importlib
+import logging
+import os
+import pickle
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.errors import GoldsieveError
+from pipelines.engine import EngineName, OnRows, WorkerDied, blocks, usable_cores
+from pipelines.isolation import Isolated
+from pipelines.journal import noted
+from pipelines.worker import BlockResult, Task, Worker
+
+MAX_THREADS = 4
+"""Threads in one actor: beyond about four, Python's lock costs more than another process does."""
+
+WAVE_ROWS = 1_000_000
+"""Rows given to Ray Data at once, so that references of any number of samples fit its object store."""
+
+PACKAGES = ("manifests", "operators", "quality", "pipelines")
+
+
+class RayEngine:
+    """Starts a local Ray, or joins the cluster at ``address`` and ships our packages to it."""
+
+    name: EngineName = "ray"
+
+    def __init__(self, address: str | None = None) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
+            import ray
+            import ray.data
+
+        self._ray: Any = ray
+        self._started = not ray.is_initialized()
+        if self._started:
+            options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+            if address:
+                folders = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
+                options |= {"address": address, "runtime_env": {"py_modules": folders}}
+            else:
+                options["num_cpus"] = usable_cores()
+            ray.init(**options)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        # Ray Data's messages stay in its session's log files; what a user must know we say ourselves.
+        for handler in list(logging.getLogger("ray.data").handlers):
+            if type(handler) is logging.StreamHandler or handler.__class__.__name__ == "SessionFileHandler":
+                continue
+            logging.getLogger("ray.data").removeHandler(handler)
+        logging.getLogger("ray.data").propagate = False
+
+    def threads(self) -> int:
+        return min(MAX_THREADS, self._cpus())
+
+    def _cpus(self) -> int:
+        resources: dict[str, float] = self._ray.cluster_resources()
+        return max(1, int(resources.get("CPU", 1)))
+
+    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+        gpus = max((use.operator.gpus for use in task.run.uses), default=0.0)
+        actors = max(1, self._cpus() // task.threads)
+        for start in range(0, rows.num_rows, WAVE_ROWS):
+            wave = list(blocks(rows.slice(start, WAVE_ROWS)))
+            dataset = self._ray.data.from_arrow(wave).map_batches(
+                _Measure,
+                batch_size=None,
+                batch_format="pyarrow",
+                fn_constructor_args=(task, notes),
+                compute=self._ray.data.ActorPoolStrategy(size=min(actors, len(wave)), max_tasks_in_flight_per_actor=2),
+                num_cpus=task.threads,
+                num_gpus=gpus or None,
+                # A block whose worker died is not simply tried again: its sample may kill the next worker as well.
+                max_restarts=0,
+                max_task_retries=0,
+            )
+            yield from self._results(dataset, on_rows)
+
+    def _results(self, dataset: Any, on_rows: OnRows) -> Iterator[BlockResult]:
+        try:
+            for row in dataset.iter_rows():
+                result = pickle.loads(row["result"])  # written by _Measure below
+                if isinstance(result, BaseException):
+                    raise result
+                on_rows(result.samples, result.failed)
+                yield result
+        except GoldsieveError:
+            raise
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.RayTaskError) as error:
+            raise WorkerDied(_reason(error)) from error
+
+    @property
+    def isolated(self) -> Isolated:
+        ray = self._ray
+
+        def run(task: Task, rows: pa.Table) -> BlockResult | str:
+            gpus = max((use.operator.gpus for use in task.run.uses), default=0.0)
+            remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(_measure_once)
+            try:
+                result: BlockResult = ray.get(remote.remote(task, rows))
+            except ray.exceptions.WorkerCrashedError as error:
+                return _reason(error)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause or error from error
+            return result
+
+        return run
+
+    def close(self) -> None:
+        if self._started:
+            self._ray.shutdown()
+
+
+class _Measure:
+    """One actor of the pool."""
+
+    def __init__(self, task: Task, notes: Path | None) -> None:
+        self.worker = Worker(task)
+        self.notes = notes
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        result: BlockResult | GoldsieveError
+        try:
+            with noted(self.notes, block):
+                result = self.worker.measure(block)
+        except GoldsieveError as error:
+            result = error
+        return pa.table({"result": pa.array([pickle.dumps(result)], type=pa.binary())})
+
+
+def _measure_once(task: Task, rows: pa.Table) -> BlockResult:
+    worker = Worker(task)
+    try:
+        return worker.measure(rows)
+    finally:
+        worker.close()
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

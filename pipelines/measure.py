@@ -1,0 +1,158 @@
+"""Run operators on what lacks a current signal."""
+
+import json
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests import Lake
+from manifests.errors import MeasureError
+from manifests.parts import Part, signal_part, signal_schema
+from operators.base import Batch, settings
+from pipelines import journal
+from pipelines.engine import Engine, WorkerDied
+from pipelines.isolation import measure_suspects
+from pipelines.passes import OperatorUse, Pass, plan_passes
+from pipelines.pending import corpus_input, pending_rows
+from pipelines.progress import Reporter
+from pipelines.worker import BlockResult, Outcome, Task, check_promise
+
+COMMIT_SECONDS = 5.0
+"""Finished parts are registered this often: what a crash can cost."""
+
+ALL_FAILED_ROWS = 20
+"""When at least this many rows with good media were tried and every one failed, the operator is at fault, not the data."""
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What one pass did."""
+
+    name: str
+    samples: int
+    failed: int
+    seconds: float
+
+
+def measure(
+    lake: Lake, uses: Sequence[OperatorUse], engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str = ""
+) -> list[PassResult]:
+    """Bring the signals of these operators, and of what they depend on, up to date. Hold the lake's lease.
+
+    ``only``: SQL that limits the samples of batch operators. Raises `MeasureError` when every row of an operator failed.
+    """
+    results = []
+    for run in plan_passes(uses):
+        for use in run.uses:
+            operator = use.operator
+            lake.set_current(
+                use.name,
+                use.fingerprint,
+                operator.version,
+                json.dumps(settings(operator), default=str),
+                operator.scope,
+                use.keyed_by,
+                signal_schema(operator.adds),
+            )
+        started = time.monotonic()
+        work = _corpus if run.keyed_by == "sample" else _batch
+        samples, failed = work(lake, run, engine, run_id, reporter, only)
+        if samples:
+            results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
+    return results
+
+
+def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
+    task = Task(run, lake.address.data, run_id, engine.threads())
+    notes = lake.address.folder / "inflight" if lake.address.folder else None
+    total = failed = 0
+    rows = pending_rows(lake, run, only)
+    if not rows.num_rows:
+        return 0, 0
+    with reporter.meter(run.name, rows.num_rows) as on_rows:
+        while rows.num_rows:
+            committer = _Committer(lake, run)
+            suspects = journal.suspects(notes)
+            suspected = pc.is_in(rows["ref_hash"], pa.array(sorted(suspects), type=pa.string()))
+            if suspects:
+                reporter.say("A worker died while measuring; looking for the sample that did it, each try in a process of its own.")
+            for result in measure_suspects(task, rows.filter(suspected), engine.isolated):
+                on_rows(result.samples, result.failed)
+                committer.add(result)
+            committer.flush()
+            journal.clear(notes)
+            try:
+                for result in engine.run(task, rows.filter(pc.invert(suspected)), notes, on_rows):
+                    committer.add(result)
+            except WorkerDied:
+                if not journal.suspects(notes):
+                    raise
+                committer.flush()
+                rows = pending_rows(lake, run, only)
+                continue
+            finally:
+                total += committer.samples
+                failed += committer.failed
+                committer.flush()
+            break
+    return total, failed
+
+
+class _Committer:
+    """Registers finished parts every few seconds."""
+
+    def __init__(self, lake: Lake, run: Pass) -> None:
+        self.lake, self.run = lake, run
+        self.samples = self.failed = 0
+        self._parts: list[Part] = []
+        self._last = time.monotonic()
+        self._good: dict[str, int] = defaultdict(int)
+        self._all_failed: dict[str, Outcome] = {}
+
+    def add(self, result: BlockResult) -> None:
+        self._check(result)
+        self._parts += result.parts
+        self.samples += result.samples
+        self.failed += result.failed
+        if time.monotonic() - self._last > COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts:
+            self.lake.commit(parts, f"measure {self.run.name}")
+        self._last = time.monotonic()
+
+    def _check(self, result: BlockResult) -> None:
+        """Before anything of an operator is stored: a set-up fault must not become millions of nulls."""
+        for outcome in result.outcomes:
+            tried = outcome.rows - (outcome.errors - outcome.own_errors)
+            self._good[outcome.operator] += tried - outcome.own_errors
+            if self._good[outcome.operator] == 0 and outcome.own_errors >= ALL_FAILED_ROWS:
+                raise MeasureError(
+                    f"Operator '{outcome.operator}' failed on all of its first {outcome.own_errors} samples. "
+                    f"The first reason: {outcome.first_error}. Nothing of it was stored; mend the cause and run again."
+                )
+
+
+def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
+    (use,) = run.uses
+    operator = use.operator
+    table, digest = corpus_input(lake, run)
+    done = lake.rows("SELECT input_digest FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
+    if done and done[0]["input_digest"] == digest:
+        return 0, 0
+    with reporter.meter(run.name, table.num_rows) as on_rows:
+        columns = operator.open()(Batch(table.select(list(operator.reads.columns)), ()))
+        check_promise(operator, columns, table.num_rows)
+        part = signal_part(
+            lake.address.data, f"signal_{use.name}", operator.adds, table["sample_id"].combine_chunks(), use.fingerprint, run_id, columns
+        )
+        lake.replace_signal(use.name, [part], use.fingerprint, digest, run_id)
+        on_rows(table.num_rows, part.errors)
+    return table.num_rows, part.errors

@@ -1,0 +1,124 @@
+"""Passes: which operators run together, in which order.
+
+Operators that read the same thing (media, captions or pairs) share a pass, so media bytes are read and decoded once.
+An operator runs after those whose columns it reads or its ``when`` mentions; cheap ones come first because nothing
+that depends on nothing waits.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from manifests.errors import RecipeError
+from manifests.wide import DUPLICATE_COLUMNS, SAMPLE_COLUMNS
+from operators.base import Operator, fingerprint
+from operators.plugins import available, make
+
+KeyedBy = Literal["media", "caption", "pair", "sample"]
+
+_CAPTION_COLUMNS = {"caption", "caption_hash"}
+_MEDIA_FACTS = {"format", "width", "height", "aspect", "byte_length", "media_hash", "duration_s", "fps"}
+_DUPLICATE_OPERATORS = ("exact_duplicates", "near_duplicates")
+
+
+@dataclass(frozen=True)
+class OperatorUse:
+    """An operator of a recipe. ``when``: SQL over ``wide``; samples for which it is not true are not measured."""
+
+    operator: Operator
+    when: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.operator.name
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.operator)
+
+    @property
+    def keyed_by(self) -> KeyedBy:
+        """What a result belongs to: a corpus operator's to a sample, else to the content it was read from."""
+        reads = self.operator.reads
+        if self.operator.scope == "corpus":
+            return "sample"
+        if not reads.views and set(reads.columns) <= _CAPTION_COLUMNS:
+            return "caption"
+        uses_caption = bool(_CAPTION_COLUMNS & set(reads.columns))
+        return "pair" if uses_caption else "media"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Operators that run together."""
+
+    uses: tuple[OperatorUse, ...]
+    keyed_by: KeyedBy
+
+    @property
+    def reads_media(self) -> bool:
+        return any(use.operator.reads.views for use in self.uses)
+
+    @property
+    def name(self) -> str:
+        return ", ".join(use.name for use in self.uses)
+
+
+def plan_passes(uses: Sequence[OperatorUse]) -> list[Pass]:
+    """Passes in running order. What an operator depends on and nobody asked for is added with its default settings.
+
+    Raises `RecipeError` for operators that depend on each other in a circle.
+    """
+    chosen = {use.name: use for use in uses}
+    queue = list(uses)
+    while queue:
+        for name in dependencies(queue.pop()):
+            if name not in chosen:
+                chosen[name] = OperatorUse(make(name))
+                queue.append(chosen[name])
+    waiting = {name: dependencies(use) & chosen.keys() for name, use in chosen.items()}
+    passes: list[Pass] = []
+    while waiting:
+        ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
+        if not ready:
+            raise RecipeError(f"These operators depend on each other in a circle: {', '.join(sorted(waiting))}.")
+        passes += _group([chosen[name] for name in ready])
+        for name in ready:
+            del waiting[name]
+    return passes
+
+
+def dependencies(use: OperatorUse) -> set[str]:
+    """Names of the operators whose columns this one reads, orders by, or mentions in its ``when``."""
+    owners = _column_owners()
+    words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", f"{use.when} {use.operator.reads.order_by}")) | set(use.operator.reads.columns)
+    words -= set(SAMPLE_COLUMNS) | {"aspect", "error", "tier"}
+    needed = {owners[word] for word in words if word in owners}
+    if words & set(DUPLICATE_COLUMNS):
+        needed |= set(_DUPLICATE_OPERATORS)
+    if use.operator.scope == "corpus" and use.operator.reads.columns and _MEDIA_FACTS & set(use.operator.reads.columns) and not needed:
+        # Content hashes and sizes are known once the bytes were read; reading is done by any media pass.
+        needed.add("media_facts")
+    return needed - {use.name}
+
+
+def _column_owners() -> Mapping[str, str]:
+    owners: dict[str, str] = {}
+    for name, cls in available().items():
+        for column in cls.adds.names:  # type: ignore[attr-defined]  # a class attribute on every operator class
+            owners.setdefault(column, name)
+    return owners
+
+
+def _group(uses: Sequence[OperatorUse]) -> list[Pass]:
+    """One pass for each kind of key; corpus operators and GPU operators stand alone."""
+    passes: list[Pass] = []
+    shared: dict[KeyedBy, list[OperatorUse]] = {}
+    for use in uses:
+        if use.keyed_by == "sample" or use.operator.gpus:
+            passes.append(Pass((use,), use.keyed_by))
+        else:
+            shared.setdefault(use.keyed_by, []).append(use)
+    together = [Pass(tuple(found), keyed_by) for keyed_by in ("media", "pair", "caption") if (found := shared.get(keyed_by))]
+    return together + passes

@@ -1,0 +1,73 @@
+"""What still lacks a current signal: the question that makes every run a resumed one."""
+
+import pyarrow as pa
+
+from manifests import Lake
+from manifests.connection import identifier, quote
+from manifests.tables import signal_table
+from manifests.wide import KEY_COLUMN
+from pipelines.passes import Pass
+
+REFERENCE_COLUMNS = ("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash")
+TODO = "todo"
+"""Bit ``i`` is set where operator ``i`` of the pass lacks a result for the row."""
+
+
+def pending_rows(lake: Lake, run: Pass, only: str = "") -> pa.Table:
+    """Rows to measure in a pass: one for each distinct content, with the columns its operators read.
+
+    ``only``: SQL that limits the samples considered (``--sample``). A sample whose bytes could not be read is not
+    asked again (``goldsieve retry`` clears that).
+    """
+    key = KEY_COLUMN[run.keyed_by]
+    columns = sorted({c for use in run.uses for c in use.operator.reads.columns} - {*REFERENCE_COLUMNS})
+    todo, joins = [], []
+    for i, use in enumerate(run.uses):
+        done = f"done{i}"
+        joins.append(
+            f"LEFT JOIN (SELECT key FROM {identifier(signal_table(use.name))} WHERE fingerprint = {quote(use.fingerprint)}) {done} "
+            f"ON {done}.key = w.{key}"
+        )
+        when = f"AND coalesce(({use.when}), false)" if use.when else ""
+        todo.append(f"CASE WHEN {done}.key IS NULL {when} THEN {1 << i} ELSE 0 END")
+    # Bytes that could not be read leave no hash. Captions need no bytes.
+    readable = "true" if run.keyed_by == "caption" else "w.sample_error IS NULL OR w.media_hash IS NOT NULL"
+    content = "coalesce(w.media_hash, w.ref_hash)"
+    if run.keyed_by == "caption":
+        content = "w.caption_hash"
+    elif run.keyed_by == "pair":
+        content += ", w.caption_hash"
+    return lake.query(
+        f"""
+        WITH open AS (
+            SELECT {", ".join(f"w.{c}" for c in REFERENCE_COLUMNS)} {"".join(f", w.{identifier(c)}" for c in columns)},
+                CAST({" | ".join(f"({t})" for t in todo)} AS BIGINT) AS {TODO}
+            FROM wide w {" ".join(joins)}
+            WHERE ({readable}) {f"AND ({only})" if only else ""}
+        )
+        SELECT * FROM open WHERE {TODO} > 0
+        QUALIFY row_number() OVER (PARTITION BY {content.replace("w.", "open.")} ORDER BY uri, byte_offset, sample_id) = 1
+        ORDER BY uri, byte_offset, sample_id
+        """
+    )
+
+
+def corpus_input(lake: Lake, run: Pass) -> tuple[pa.Table, str]:
+    """All rows of a corpus operator, best first, and a digest of them that tells whether they changed."""
+    (use,) = run.uses
+    reads = use.operator.reads
+    columns = ", ".join(identifier(c) for c in dict.fromkeys(("sample_id", "media_hash", *reads.columns)))
+    when = f"WHERE coalesce(({use.when}), false)" if use.when else ""
+    order = ", ".join(filter(None, (reads.order_by, "media_hash", "sample_id")))
+    lake.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE corpus_input AS "
+        f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS preference FROM wide {when}"
+    )
+    digest = lake.value("SELECT concat(count(*), ':', bit_xor(hash(c))) FROM corpus_input c")
+    lake.connection.execute("SET arrow_lossless_conversion = true")  # ids as UUIDs, not as text
+    try:
+        table = lake.query(f"SELECT {columns} FROM corpus_input ORDER BY preference")
+    finally:
+        lake.connection.execute("SET arrow_lossless_conversion = false")
+        lake.connection.execute("DROP TABLE corpus_input")
+    return table, str(digest)

@@ -1,0 +1,258 @@
+"""The whole job, and each of its steps, as functions. Every command of the command line is a thin skin over one of these."""
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from manifests import Lake, create_lake
+from manifests.errors import GoldsieveError, UsageError
+from manifests.ingest import IngestResult
+from operators import ALL
+from operators.catalogue import rows as catalogue_rows
+from pipelines.data_card import CardFacts
+from pipelines.engine import Engine, EngineName, make_engine
+from pipelines.export import ExportResult, export
+from pipelines.measure import PassResult, measure
+from pipelines.passes import OperatorUse, plan_passes
+from pipelines.progress import Reporter
+from pipelines.reader import Reader
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.sources import SourceSpec, list_source, source_name
+from quality.tiers import Movement, compile_tiers, funnel, movement
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did. ``measured`` is empty and ``exported`` None where nothing was left to do."""
+
+    run_id: uuid.UUID
+    ingested: tuple[IngestResult, ...] = ()
+    measured: tuple[PassResult, ...] = ()
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    exported: ExportResult | None = None
+    samples: int = 0
+    failed: int = 0
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the lake's samples that carry an error."""
+        return self.failed / self.samples if self.samples else 0.0
+
+
+def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
+    """List one source and bring the manifest in line with it. Reads no media. Hold the lake's lease."""
+    name = source_name(spec)
+    with reporter.meter(f"ingest {name}", 0, "references") as count:
+
+        def counted() -> Iterator[Any]:
+            for batch in list_source(spec):
+                count(batch.num_rows, 0)
+                yield batch
+
+        return lake.ingest(name, str(Path(spec.path).expanduser().absolute()), counted())
+
+
+def default_uses(names: Sequence[str] = ()) -> list[OperatorUse]:
+    """Operators by name with default settings; without names, the default set."""
+    from operators.plugins import make
+
+    return [OperatorUse(make(name)) for name in names] if names else [OperatorUse(operator) for operator in ALL]
+
+
+def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
+    """Apply the recipe's rules, unless they were applied to the same data already. Says whether it wrote anything."""
+    version = lake.data_version()
+    done = lake.rows(
+        """SELECT recipe_digest, data_version, recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AS latest
+        FROM tierings WHERE recipe = ?""",
+        [recipe.name],
+    )
+    if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
+        return False
+    compiled = compile_tiers(lake.connection, recipe.tiers)
+    lake.write_tiers(recipe.name, recipe.digest, recipe.tiers.as_dict(), compiled.select_sql, run_id, version)
+    return True
+
+
+def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
+    """What applying the rules would move, without writing."""
+    compiled = compile_tiers(lake.connection, recipe.tiers)
+    return movement(lake.connection, compiled, "SELECT sample_id, tier FROM wide")
+
+
+def tier_counts(lake: Lake) -> dict[str, int]:
+    """Samples by tier as ``wide`` shows them."""
+    rows = lake.rows("SELECT coalesce(tier, 'no tier') AS tier, count(*) AS n FROM wide GROUP BY ALL ORDER BY n DESC, tier")
+    return {row["tier"]: row["n"] for row in rows}
+
+
+def export_tier(
+    lake: Lake, recipe: Recipe, reporter: Reporter, run_id: uuid.UUID, *, overwrite: bool = False, workers: int = 2
+) -> ExportResult:
+    """Write the recipe's export. Raises `UsageError` when the recipe has none."""
+    if recipe.export is None:
+        raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
+    compiled = compile_tiers(lake.connection, recipe.tiers)
+    facts = CardFacts(
+        rules=recipe.tiers.as_dict(),
+        funnel=[vars(step) for step in funnel(lake.connection, compiled)],
+        columns={row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()},
+    )
+    total = lake.value("SELECT count(*) FROM wide WHERE tier = ?", [recipe.export.tier])
+    with reporter.meter(f"export {recipe.export.tier}", total) as count, Reader() as reader:
+        last = 0
+
+        def progress(done: int, _total: int) -> None:
+            nonlocal last
+            count(done - last, 0)
+            last = done
+
+        return export(
+            lake,
+            recipe.export,
+            recipe.name,
+            recipe.digest,
+            read=reader.read,
+            facts=facts,
+            run_id=str(run_id),
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+@contextlib.contextmanager
+def recorded_run(lake: Lake, command: str, recipe: Recipe | None, engine: str) -> Iterator[tuple[uuid.UUID, dict[str, Any]]]:
+    """Hold the lake's lease and record the run and how it ended; the body fills the counts."""
+    with lake.writing(command):
+        run_id = lake.begin_run(
+            command, recipe.name if recipe else None, recipe.digest if recipe else None, recipe.text if recipe else None, engine
+        )
+        counts: dict[str, Any] = {}
+        status = "failed"
+        try:
+            yield run_id, counts
+            status = "done"
+        except KeyboardInterrupt:
+            status = "stopped"
+            raise
+        finally:
+            with contextlib.suppress(GoldsieveError):
+                lake.end_run(run_id, status, counts)
+
+
+def run_recipe(
+    recipe: Recipe | Path | str,
+    *,
+    engine: EngineName = "ray",
+    address: str | None = None,
+    sample: int | None = None,
+    reporter: Reporter | None = None,
+    overwrite: bool = False,
+) -> RunResult:
+    """Ingest, measure, tier and export what the recipe says; only what is missing is done.
+
+    ``sample``: measure a seeded random part of so many samples first, into the same lake; then nothing is exported.
+    Raises `RecipeError` for an invalid recipe, `LakeBusyError` while another run writes, `MeasureError` when an
+    operator failed on everything. A run that was stopped in any way goes on where it was.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    reporter = reporter or Reporter()
+    with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
+        ingested = tuple(ingest(lake, spec, reporter) for spec in recipe.sources)
+        only = sample_sql(sample) if sample else ""
+        measured = tuple(measure_with(lake, recipe.operators, engine, address, run_id, reporter, only))
+        tier(lake, recipe, run_id)
+        exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
+        samples, failed = lake.connection.execute('SELECT count(*), count("error") FROM wide').fetchone() or (0, 0)
+        result = RunResult(run_id, ingested, measured, tier_counts(lake), exported, samples, failed)
+        counts.update(samples=samples, failed=failed, tiers=dict(result.tiers), passes=[vars(p) for p in measured])
+    return result
+
+
+def measure_with(
+    lake: Lake,
+    uses: Sequence[OperatorUse],
+    engine: EngineName,
+    address: str | None,
+    run_id: uuid.UUID,
+    reporter: Reporter,
+    only: str = "",
+) -> list[PassResult]:
+    """`pipelines.measure.measure` with an engine that is started for it, and only if there is something to do."""
+    lazily = LazyEngine(engine, address)
+    try:
+        return measure(lake, uses, lazily, run_id, reporter, only)
+    finally:
+        lazily.close()
+
+
+class LazyEngine:
+    """An engine that starts at its first use: a run that finds nothing to do never waits for Ray."""
+
+    def __init__(self, name: EngineName, address: str | None) -> None:
+        self.name: EngineName = name
+        self._address = address
+        self._engine: Engine | None = None
+
+    def _start(self) -> Engine:
+        if self._engine is None:
+            self._engine = make_engine(self.name, self._address)
+        return self._engine
+
+    def run(self, *arguments: Any) -> Any:
+        return self._start().run(*arguments)
+
+    @property
+    def isolated(self) -> Any:
+        return self._start().isolated
+
+    def threads(self) -> int:
+        return self._start().threads()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+def retry_failures(
+    lake: Lake,
+    operators: Sequence[str] | None,
+    engine: EngineName,
+    address: str | None,
+    run_id: uuid.UUID,
+    reporter: Reporter,
+) -> tuple[int, list[PassResult]]:
+    """Forget failed results and measure them again with the settings they were measured with. Hold the lake's lease."""
+    from operators.plugins import make
+
+    current = lake.rows(
+        "SELECT name, arg_max(settings, recorded_at) AS settings FROM operator_versions WHERE scope = 'batch' GROUP BY name ORDER BY name"
+    )
+    uses = [OperatorUse(make(row["name"], json.loads(row["settings"]))) for row in current if operators is None or row["name"] in operators]
+    unknown = set(operators or ()) - {use.name for use in uses}
+    if unknown:
+        raise UsageError(f"This lake has no results of {', '.join(sorted(unknown))}; `goldsieve status` lists what it has.")
+    forgotten = lake.forget_failures(operators)
+    return forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
+
+
+def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
+    """What a run of the recipe would do, step by step, without writing: sources, passes, rules, export."""
+    steps = [{"step": "ingest", "what": spec.path} for spec in recipe.sources]
+    steps += [{"step": "measure", "what": run.name} for run in plan_passes(recipe.operators)]
+    steps += [{"step": f"tier {name}", "what": ", ".join(rules)} for name, rules in recipe.tiers.as_dict().items()]
+    if recipe.export:
+        steps.append({"step": "export", "what": f"{recipe.export.tier} to {recipe.export.to}"})
+    return steps
+
+
+def sample_sql(count: int, seed: int = 0) -> str:
+    """SQL that is true for ``count`` samples chosen by a hash of their id: the same ones every time."""
+    if count < 1:
+        raise UsageError("--sample needs a number of at least 1.")
+    return f"sample_id IN (SELECT sample_id FROM samples ORDER BY md5(concat(sample_id, {int(seed)})) LIMIT {int(count)})"

@@ -1,0 +1,255 @@
+"""What a worker does with a block of rows: read bytes once, decode once, run the pass, write one part per operator.
+
+The same function serves the inline and the Ray engine.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.errors import MediaError, PromiseError
+from manifests.parts import Part, media_part, signal_part, uuids
+from manifests.schema import media_hash, pair_hash
+from operators.base import Batch, BatchFn, Columns, Header, Operator, View, columns_from
+from operators.media import Media
+from pipelines.passes import Pass
+from pipelines.pending import TODO
+from pipelines.reader import Reader
+
+BATCH_ROWS = 32
+BATCH_BYTES = 64 << 20
+"""A batch ends when it has this many rows, or when decoding it would need this much memory."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All a worker needs to know about a pass; pickled to it once."""
+
+    run: Pass
+    data: str  # the lake's data path
+    run_id: uuid.UUID
+    threads: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One operator's share of a block: ``own_errors`` are failures on rows whose media was fine."""
+
+    operator: str
+    rows: int
+    errors: int
+    own_errors: int
+    first_error: str | None
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What a worker returns: names of parts, never data."""
+
+    parts: tuple[Part, ...]
+    samples: int
+    failed: int
+    outcomes: tuple[Outcome, ...]
+
+
+class MediaRow:
+    """One sample of a batch: its columns and, where the pass reads media, its lazily decoded views."""
+
+    __slots__ = ("_columns", "media", "media_error")
+
+    def __init__(self, columns: dict[str, Any], media: Media | None, media_error: str | None) -> None:
+        self._columns = columns
+        self.media = media
+        self.media_error = media_error
+
+    def __getitem__(self, column: str) -> Any:
+        return self._columns[column]
+
+    def view(self, view: View) -> Any:
+        if self.media is None:
+            raise MediaError(self.media_error or "this pass does not read media")
+        try:
+            return self.media.view(view)
+        except MediaError as error:
+            self.media_error = str(error)
+            raise
+
+
+@dataclass
+class _Collected:
+    """Results of one operator over a block, batch by batch."""
+
+    keys: list[uuid.UUID | None] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
+    own_errors: int = 0
+    first_error: str | None = None
+
+
+class Worker:
+    """Opens the operators of a pass once; then measures blocks. Not shared between threads: it has its own pool."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.views = tuple(dict.fromkeys(v for use in task.run.uses for v in use.operator.reads.views))
+        _one_thread_per_call()
+        self.functions: list[BatchFn] = [use.operator.open() for use in task.run.uses]
+        self.reader = Reader()
+        self.pool = ThreadPoolExecutor(task.threads, thread_name_prefix="measure")
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+        self.reader.close()
+
+    def measure(self, block: pa.Table, on_rows: Callable[[int, int], None] | None = None) -> BlockResult:
+        """Measure a block and write its parts. ``on_rows(samples, failed)`` is called as batches end."""
+        slices = [block.slice(i, BATCH_ROWS) for i in range(0, block.num_rows, BATCH_ROWS)]
+        media_rows: list[dict[str, Any]] = []
+        collected = [_Collected() for _ in self.task.run.uses]
+        failed = 0
+        for rows, (facts, results, bad) in zip(slices, self.pool.map(self._measure_slice, slices), strict=True):
+            media_rows += facts
+            for into, (keys, columns, own, first) in zip(collected, results, strict=True):
+                into.keys += keys
+                into.columns += columns
+                into.own_errors += own
+                into.first_error = into.first_error or first
+            failed += bad
+            if on_rows:
+                on_rows(rows.num_rows, bad)
+        return self._write(media_rows, collected, block.num_rows, failed)
+
+    def _measure_slice(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
+        facts: list[dict[str, Any]] = []
+        results: list[tuple[list[uuid.UUID | None], list[Columns], int, str | None]] = [([], [], 0, None) for _ in self.functions]
+        failed: set[int] = set()
+        for batch_start, records, samples in self._batches(rows.to_pylist(), facts):
+            for i, (use, run) in enumerate(zip(self.task.run.uses, self.functions, strict=True)):
+                mine = [j for j, record in enumerate(records) if record[TODO] >> i & 1 and record["key"] is not None]
+                if not mine:
+                    continue
+                batch = _batch(use.operator, [records[j] for j in mine], [samples[j] for j in mine])
+                columns = run_operator(use.operator, run, batch)
+                errors = columns["error"].to_pylist()
+                bad = [j for j, error in zip(mine, errors, strict=True) if error is not None]
+                own = [j for j in bad if samples[j].media_error is None]
+                first = next((e for e in errors if e is not None), None) if own else None
+                failed.update(batch_start + j for j in bad)
+                keys, found, count, earlier = results[i]
+                results[i] = ([*keys, *(records[j]["key"] for j in mine)], [*found, columns], count + len(own), earlier or first)
+            failed.update(batch_start + j for j, record in enumerate(records) if record["key"] is None)
+        return facts, results, len(failed)
+
+    def _batches(
+        self, records: list[dict[str, Any]], facts: list[dict[str, Any]]
+    ) -> Iterator[tuple[int, list[dict[str, Any]], list[MediaRow]]]:
+        """Rows with their media opened, in batches bounded by memory; ``facts`` collects rows for the table ``media``."""
+        start = size = 0
+        batch: list[dict[str, Any]] = []
+        samples: list[MediaRow] = []
+        for record in records:
+            sample, needed = self._open(record, facts)
+            if batch and size + needed > BATCH_BYTES:
+                yield start, batch, samples
+                start, batch, samples, size = start + len(batch), [], [], 0
+            batch.append(record)
+            samples.append(sample)
+            size += needed
+        if batch:
+            yield start, batch, samples
+
+    def _open(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> tuple[MediaRow, int]:
+        """Read, hash and identify one sample; sets ``record['key']``."""
+        if not self.task.run.reads_media:
+            record["key"] = uuid.UUID(record[{"caption": "caption_hash", "media": "media_hash"}[self.task.run.keyed_by]])
+            return MediaRow(record, None, None), 0
+        known = record["media_hash"]
+        fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
+        try:
+            data = self.reader.read(record["uri"], record["byte_offset"], record["byte_length"])
+        except MediaError as error:
+            record["key"] = None
+            if known is None:
+                facts.append({**fact, "error": str(error)})
+            return MediaRow(record, None, str(error)), 0
+        digest = media_hash(data)
+        record["key"] = digest if self.task.run.keyed_by == "media" else pair_hash(digest, uuid.UUID(record["caption_hash"]))
+        if known is not None and uuid.UUID(known) != digest:
+            record["key"] = None
+            return MediaRow(record, None, "the file changed since it was ingested: ingest its source again"), 0
+        media = Media(data)
+        message = None
+        try:
+            info = media.view(Header())
+            fact |= {"format": info.format, "width": info.width, "height": info.height}
+            needed = media.decoded_bytes(self.views)
+        except MediaError as error:
+            message, needed = str(error), 0
+        if known is None:
+            facts.append({**fact, "media_hash": digest, "byte_length": len(data), "error": message})
+        return MediaRow(record, media, message), needed + len(data)
+
+    def _write(self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int) -> BlockResult:
+        task = self.task
+        parts = []
+        if media_rows:
+            parts.append(media_part(task.data, media_rows))
+        outcomes = []
+        for use, got in zip(task.run.uses, collected, strict=True):
+            if not got.keys:
+                continue
+            adds = use.operator.adds
+            merged = {name: pa.concat_arrays([c[name] for c in got.columns]) for name in [*adds.names, "error"]}
+            part = signal_part(task.data, f"signal_{use.name}", adds, uuids(got.keys), use.fingerprint, task.run_id, merged)
+            parts.append(part)
+            outcomes.append(Outcome(use.name, part.rows, part.errors, got.own_errors, got.first_error))
+        return BlockResult(tuple(parts), samples, failed, tuple(outcomes))
+
+
+def run_operator(operator: Operator, run: BatchFn, batch: Batch) -> Columns:
+    """The operator's columns for a batch, its promise checked, with ``error`` filled.
+
+    When the function raises, each row is tried alone: only the rows that raise get an error.
+    """
+    try:
+        columns = run(batch)
+    except PromiseError:
+        raise
+    except Exception as error:  # whatever an operator raises on a batch must not cost the other rows
+        if len(batch) == 1:
+            reason = str(error) if isinstance(error, MediaError) else f"{type(error).__name__}: {error}"
+            return columns_from(operator.adds, [reason])
+        single = [run_operator(operator, run, Batch(batch.table.slice(i, 1), batch.rows[i : i + 1])) for i in range(len(batch))]
+        return {name: pa.concat_arrays([c[name] for c in single]) for name in [*operator.adds.names, "error"]}
+    check_promise(operator, columns, len(batch))
+    return {**columns, "error": columns.get("error", pa.nulls(len(batch), pa.string()))}
+
+
+def check_promise(operator: Operator, columns: Columns, rows: int) -> None:
+    """Raises `PromiseError` for missing, extra, mistyped or wrongly long columns."""
+    expected = {f.name: f.type for f in operator.adds}
+    found = {name: array.type for name, array in columns.items() if name != "error"}
+    if found != expected:
+        raise PromiseError(f"Operator '{operator.name}' promised {expected} and returned {found}.")
+    lengths = {name: len(array) for name, array in columns.items() if len(array) != rows}
+    if lengths:
+        raise PromiseError(f"Operator '{operator.name}' was given {rows} rows and returned columns of other lengths: {lengths}.")
+
+
+def _batch(operator: Operator, records: list[dict[str, Any]], samples: list[MediaRow]) -> Batch:
+    columns = {name: [record[name] for record in records] for name in operator.reads.columns}
+    table = pa.table(columns) if columns else pa.table({"row": pa.array(range(len(records)), type=pa.int32())})
+    return Batch(table, samples)
+
+
+def _one_thread_per_call() -> None:
+    """Our threads run side by side; a pool inside each OpenCV call would only get in their way."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+__all__ = ["BlockResult", "Task", "Worker"]

@@ -1,0 +1,60 @@
+"""What is in a lake and how far it got."""
+
+import json
+from typing import Any
+
+from manifests import Lake
+from manifests.connection import identifier, quote
+from manifests.tables import signal_table
+from manifests.wide import KEY_COLUMN, current_operators
+
+REASON_LENGTH = 120
+
+
+def status(lake: Lake) -> dict[str, Any]:
+    """Samples, sources, tiers, coverage of every operator, failed rules, errors by reason, the last runs and exports."""
+    rules = lake.rows(
+        """SELECT rule, count(*) AS samples FROM (SELECT unnest(failed_rules) AS rule FROM wide)
+        GROUP BY rule ORDER BY samples DESC, rule"""
+    )
+    return {
+        "lake": str(lake.address),
+        "snapshot": lake.snapshot(),
+        "samples": lake.value("SELECT count(*) FROM wide"),
+        "vanished": lake.value("SELECT count(*) FROM samples WHERE vanished"),
+        "sources": lake.rows('SELECT source, count(*) AS samples, count("error") AS failed FROM wide GROUP BY source ORDER BY source'),
+        "tiers": lake.rows(
+            "SELECT coalesce(tier, 'no tier') AS tier, count(*) AS samples FROM wide GROUP BY ALL ORDER BY samples DESC, tier"
+        ),
+        "operators": [coverage(lake, o.name, o.fingerprint, KEY_COLUMN[o.keyed_by]) for o in current_operators(lake.connection)],
+        "failed_rules": rules,
+        "errors": errors(lake),
+        "runs": [
+            row | {"counts": json.loads(row["counts"]) if row["counts"] else {}}
+            for row in lake.rows(
+                """SELECT CAST(run_id AS VARCHAR) AS run_id, command, recipe, engine, status, CAST(started_at AS VARCHAR) AS started,
+                CAST(finished_at AS VARCHAR) AS finished, counts FROM runs ORDER BY started_at DESC LIMIT 10"""
+            )
+        ],
+        "exports": lake.rows("SELECT tier, directory, samples, bytes, snapshot FROM exports ORDER BY finished_at DESC LIMIT 10"),
+    }
+
+
+def coverage(lake: Lake, operator: str, fingerprint: str, key: str) -> dict[str, Any]:
+    """How many samples an operator measured, failed on, and has not seen."""
+    table = identifier(signal_table(operator))
+    (row,) = lake.rows(
+        f"""SELECT count(t.key) - count(t."error") AS measured, count(t."error") AS failed, count(*) - count(t.key) AS missing
+        FROM samples s LEFT JOIN (SELECT key, "error" FROM {table} WHERE fingerprint = {quote(fingerprint)}) t ON t.key = s.{key}
+        WHERE NOT s.vanished"""
+    )
+    return {"operator": operator, **row}
+
+
+def errors(lake: Lake, limit: int = 20) -> list[dict[str, Any]]:
+    """Errors by kind, most frequent first, each with the first file it came from. Numbers in the text are ignored."""
+    return lake.rows(
+        f"""SELECT regexp_replace(left("error", {REASON_LENGTH}), '[0-9]+', 'N', 'g') AS reason, count(*) AS samples,
+            min(key) AS first_key, any_value("error") AS example
+        FROM wide WHERE "error" IS NOT NULL GROUP BY reason ORDER BY samples DESC, reason LIMIT {int(limit)}"""
+    )

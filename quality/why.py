@@ -1,0 +1,133 @@
+"""The story of one sample: what it is, what was measured, which rule said what, and where that came from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from manifests import Lake
+from manifests.errors import UsageError
+from manifests.tables import signal_table
+from manifests.wide import KEY_COLUMN, SAMPLE_COLUMNS, current_operators
+
+MAX_MATCHES = 10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule of one tier. ``passed``: None when the sample has no tier yet."""
+
+    tier: str
+    rule: str
+    sql: str
+    passed: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that is known about a sample."""
+
+    sample: Mapping[str, Any]
+    signals: Mapping[str, Mapping[str, Any]]  # operator -> column -> value
+    verdicts: tuple[Verdict, ...]
+    duplicates: tuple[Mapping[str, Any], ...]
+    lineage: tuple[Mapping[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "sample": dict(self.sample),
+            "signals": {k: dict(v) for k, v in self.signals.items()},
+            "rules": [vars(v) for v in self.verdicts],
+            "duplicates": [dict(d) for d in self.duplicates],
+            "lineage": [dict(row) for row in self.lineage],
+        }
+
+
+def why(lake: Lake, name: str) -> Story:
+    """The story of the sample with this id, key, or end of a file name.
+
+    Raises `UsageError` when nothing or more than one sample matches, naming what there is.
+    """
+    sample_id = find_sample(lake, name)
+    row = lake.rows("SELECT * FROM wide WHERE sample_id = ?", [sample_id])
+    if not row:
+        raise UsageError(f"The sample {name} has vanished from its source; `goldsieve sql` shows it in the table samples.")
+    (wide,) = row
+    facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules", "error")}
+    signals, lineage = {}, []
+    for operator in current_operators(lake.connection):
+        key = wide[KEY_COLUMN[operator.keyed_by]]
+        found = lake.rows(
+            f"""SELECT s.*, r.command, CAST(r.started_at AS VARCHAR) AS run_started, r.host, r.engine
+            FROM {signal_table(operator.name)} s LEFT JOIN runs r USING (run_id) WHERE s.key = ? AND s.fingerprint = ?""",
+            [key, operator.fingerprint],
+        )
+        if not found:
+            lineage.append({"operator": operator.name, "state": "not measured"})
+            continue
+        (signal,) = found
+        signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
+        lineage.append(
+            {
+                "operator": operator.name,
+                "state": "failed" if signal["error"] else "measured",
+                "fingerprint": operator.fingerprint,
+                "run": signal["run_id"],
+                "run_started": signal["run_started"],
+                "host": signal["host"],
+                "engine": signal["engine"],
+            }
+        )
+    group = wide["duplicate_group"]
+    same = (
+        lake.rows(
+            """SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate FROM wide
+            WHERE duplicate_group = ? ORDER BY is_duplicate, key LIMIT 50""",
+            [group],
+        )
+        if group
+        else []
+    )
+    return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage))
+
+
+def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Every rule of the latest tiering with what it said of this sample."""
+    latest = lake.rows("SELECT rules FROM tierings ORDER BY applied_at DESC LIMIT 1")
+    if not latest:
+        return ()
+    failed: dict[str, str] = {}
+    for entry in wide["failed_rules"] or ():
+        name, _, note = entry.partition(" (")
+        failed[name] = note.rstrip(")")
+    found = []
+    for tier, rules in json.loads(latest[0]["rules"]).items():
+        for rule, text in rules.items():
+            if rule == "from":
+                continue
+            name = f"{tier}.{rule}"
+            passed = None if wide["tier"] is None else name not in failed
+            found.append(Verdict(tier, rule, text if isinstance(text, str) else json.dumps(text), passed, failed.get(name, "")))
+    return tuple(found)
+
+
+def find_sample(lake: Lake, name: str) -> str:
+    """The id of the one sample that ``name`` means."""
+    try:
+        return str(UUID(name))
+    except ValueError:
+        pass
+    for condition in ("key = $name", "uri = $name", "ends_with(key, $name) OR ends_with(uri, $name)"):
+        rows = lake.rows(
+            f"SELECT CAST(sample_id AS VARCHAR) AS id, source, key FROM samples WHERE {condition} LIMIT {MAX_MATCHES + 1}", {"name": name}
+        )
+        if len(rows) == 1:
+            return str(rows[0]["id"])
+        if rows:
+            shown = "\n".join(f"  {row['id']}  {row['source']}  {row['key']}" for row in rows[:MAX_MATCHES])
+            raise UsageError(f"More than one sample matches {name!r}; ask by id:\n{shown}")
+    raise UsageError(
+        f'No sample has the id, key or file name {name!r}. `goldsieve sql LAKE "select sample_id, key from wide limit 20"` lists some.'
+    )

@@ -1,0 +1,50 @@
+"""A sample's story as text for a terminal."""
+
+from typing import Any
+
+from quality.why import Story
+
+INDENT = "  "
+
+
+def story_text(story: Story) -> str:
+    """Several lines, most important first: where it is and which rules said so."""
+    sample = story.sample
+    lines = [
+        f"{sample['key']}  ({sample['source']}, {sample['sample_id']})",
+        f"{INDENT}tier: {sample['tier'] or 'none yet: no recipe was applied'}",
+    ]
+    if sample["error"]:
+        lines.append(f"{INDENT}error: {sample['error']}")
+    size = f"{sample['width']} x {sample['height']} px, " if sample["width"] else ""
+    lines.append(f"{INDENT}picture: {size}{sample['format'] or 'unknown format'}, {_value(sample['byte_length'])} bytes, {sample['uri']}")
+    lines.append(f"{INDENT}caption: {sample['caption'] if sample['caption'] is not None else '(none)'}")
+    if story.verdicts:
+        lines.append("rules")
+        for v in story.verdicts:
+            mark = {True: "pass", False: "FAIL", None: "?   "}[v.passed]
+            lines.append(f"{INDENT}{mark}  {v.tier}.{v.rule}: {v.sql}{f'  ({v.note})' if v.note else ''}")
+    for operator, columns in story.signals.items():
+        lines.append(operator)
+        lines += [f"{INDENT}{name} = {_value(value)}" for name, value in columns.items() if value is not None]
+    if len(story.duplicates) > 1:
+        lines.append("copies")
+        for copy in story.duplicates:
+            kept = f"{copy['duplicate_kind'] or 'a'} copy" if copy["is_duplicate"] else "kept"
+            here = "  <- this sample" if copy["sample_id"] == sample["sample_id"] else ""
+            lines.append(f"{INDENT}{kept}: {copy['source']} {copy['key']} ({copy['width']} x {copy['height']}){here}")
+    lines.append("measured by")
+    for row in story.lineage:
+        if row["state"] == "not measured":
+            lines.append(f"{INDENT}{row['operator']}: not measured")
+        else:
+            lines.append(f"{INDENT}{row['operator']} {row['fingerprint']} on {row['host']} ({row['engine']}), run of {row['run_started']}")
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if value < 1 << 40 else f"{value:016x} (hex)"
+    return str(value)

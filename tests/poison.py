@@ -1,0 +1,53 @@
+"""Operators that misbehave, for tests of the engine. A module of its own, so that child processes can import it."""
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+
+from operators.base import Batch, BatchFn, Columns, RawBytes, Reads, Row, Scope, field, per_row
+
+
+@dataclass(frozen=True)
+class KillsItsProcess:
+    """Adds the first byte; dies of SIGKILL on a file that holds the marker."""
+
+    marker: str = "POISON"
+
+    name, version, gpus = "first_byte", "1", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(views=(RawBytes(),))
+    adds = pa.schema([field("first_byte", pa.int32(), "first byte of the file")])
+
+    def open(self) -> BatchFn:
+        def measure(row: Row) -> dict[str, int]:
+            data = row.view(RawBytes())
+            if self.marker.encode() in data:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return {"first_byte": data[0]}
+
+        return per_row(self.adds, measure)
+
+
+@dataclass(frozen=True)
+class Misbehaves:
+    """``how``: 'raises' on every row, 'raises on x' on captions with an x, 'short' returns too few rows, 'mistyped' wrong types."""
+
+    how: str
+
+    name, version, gpus = "misbehaves", "1", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(columns=("caption",))
+    adds = pa.schema([field("caption_length", pa.int32(), "characters")])
+
+    def open(self) -> BatchFn:
+        def run(batch: Batch) -> Columns:
+            captions = batch.table["caption"].to_pylist()
+            if self.how == "raises" or (self.how == "raises on x" and any("x" in (c or "") for c in captions)):
+                raise RuntimeError("no weights")
+            lengths = pa.array([len(c or "") for c in captions], type=pa.int64() if self.how == "mistyped" else pa.int32())
+            return {"caption_length": lengths[1:] if self.how == "short" else lengths}
+
+        return run
