@@ -55,6 +55,8 @@ class Mix:
     line: int | None = field(default=None, compare=False)
 
 
+Problem = tuple[tuple[str, ...], str]
+"""Where in the tiers (tier, or tier and rule), and what is wrong there."""
 AnyRule = Rule | Top | Balance | Mix
 
 
@@ -82,46 +84,53 @@ class Tiers:
         """Every tier a sample can be in, lowest first."""
         return (*IMPLICIT, *(tier.name for tier in self.tiers))
 
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(tier, rule name, what it says) of every rule, in order."""
+        return [(tier.name, rule.name, describe(rule)) for tier in self.tiers for rule in tier.rules]
+
+    def as_dict(self) -> dict[str, dict[str, str]]:
+        """What every rule says by tier and rule name, in order."""
+        return {tier.name: {rule.name: describe(rule) for rule in tier.rules} for tier in self.tiers}
+
     def canonical(self) -> list[Any]:
         """The rules as plain data without comments, layout and line numbers: what a digest is made of."""
         return [[tier.name, tier.base, [_canonical(rule) for rule in tier.rules]] for tier in self.tiers]
 
 
-def parse_tiers(data: Mapping[str, Mapping[str, Any]], lines: Mapping[tuple[str, ...], int] | None = None) -> Tiers:
+def parse_tiers(data: Mapping[str, Any], lines: Mapping[tuple[str, ...], int] | None = None) -> Tiers:
     """Tiers from plain data: tier -> rule name -> SQL, ``top N% by EXPR``, {by, cap, prefer} or {where, max_share, prefer}.
 
-    ``lines`` gives the line of (tier, rule), for messages. Raises `RecipeError` listing every problem found.
+    ``lines`` gives the line of (tier,) and (tier, rule). Raises `RecipeError` listing every problem, one a line.
     """
     lines = lines or {}
-    problems: list[str] = []
+    tiers, problems = read_tiers(data, lines)
+    if problems:
+        raise RecipeError("\n".join(f"line {lines[path]}: {text}" if path in lines else text for path, text in problems))
+    return tiers
+
+
+def read_tiers(data: Mapping[str, Any], lines: Mapping[tuple[str, ...], int]) -> tuple[Tiers, list[Problem]]:
+    """What `parse_tiers` does, with the problems as (path, text) instead of an error."""
+    problems: list[Problem] = []
     tiers: list[Tier] = []
     for name, rules in data.items():
-        earlier = [tier.name for tier in tiers]
+        base, parsed = None, []
         try:
-            base = _base(name, rules, earlier)
+            base = _base(name, rules, [tier.name for tier in tiers])
         except RecipeError as error:
-            problems.append(_at(lines.get((name, "from")) or lines.get((name,)), str(error)))
-            base = None
-        parsed: list[AnyRule] = []
+            problems.append(((name, "from") if (name, "from") in lines else (name,), str(error)))
         for rule, value in rules.items() if isinstance(rules, Mapping) else ():
-            if rule == "from":
-                continue
-            line = lines.get((name, rule))
-            try:
-                parsed.append(parse_rule(f"{name}.{rule}", rule, value, line))
-            except (RecipeError, SqlError) as error:
-                problems.append(_at(line, str(error)))
+            if rule != "from":
+                try:
+                    parsed.append(parse_rule(f"{name}.{rule}", rule, value, lines.get((name, rule))))
+                except (RecipeError, SqlError) as error:
+                    problems.append(((name, rule), str(error)))
         if sum(isinstance(rule, Mix) for rule in parsed) > 1:
             problems.append(
-                _at(
-                    lines.get((name,)),
-                    f"tier {name} has two rules with max_share, which could undo each other. Give one a tier of its own.",
-                )
+                ((name,), f"tier {name} has two rules with max_share, which could undo each other. Give one a tier of its own.")
             )
         tiers.append(Tier(name, base, tuple(parsed)))
-    if problems:
-        raise RecipeError("\n".join(problems))
-    return Tiers(tuple(tiers))
+    return Tiers(tuple(tiers)), problems
 
 
 def parse_rule(full: str, name: str, value: object, line: int | None = None) -> AnyRule:
@@ -190,8 +199,18 @@ def _base(name: str, rules: object, earlier: list[str]) -> str | None:
     return str(base)
 
 
-def _at(line: int | None, text: str) -> str:
-    return f"line {line}: {text}" if line else text
+def describe(rule: AnyRule) -> str:
+    """A rule as one line of text."""
+    match rule:
+        case Rule():
+            return rule.sql.strip()
+        case Top():
+            return f"top {rule.percent:g}% by {rule.by.strip()}"
+        case Balance():
+            text = f"at most {rule.cap} for each {rule.by.strip()}"
+        case Mix():
+            text = f"at most {rule.max_share * 100:g}% with {rule.where.strip()}"
+    return f"{text}, by highest {rule.prefer.strip()}" if rule.prefer else text
 
 
 def _canonical(rule: AnyRule) -> list[Any]:

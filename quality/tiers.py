@@ -6,6 +6,7 @@ ranks travels back, and no row reaches Python.
 """
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import duckdb
 
@@ -34,8 +35,7 @@ class CompiledTiers:
     """Columns of ``wide`` that are read."""
 
 
-@dataclass(frozen=True)
-class FunnelRow:
+class FunnelRow(TypedDict):
     """How one rule works on its tier's candidates.
 
     ``passed``: samples that pass this rule alone; ``remaining``: those that pass it and everything before it;
@@ -151,10 +151,10 @@ def tier_stages(ctes: list[str], last: str, tiers: Tiers, i: int, tier: Tier) ->
     if not tops + balances + mixes:
         ctes.append(f"t{i} AS (SELECT *, ({plain}) AS in_{i} FROM {last})")
         return f"t{i}"
-    ctes.append(f"c{i} AS MATERIALIZED (SELECT *, ({plain}) AS c{i} FROM {last})")
+    ctes.append(f"c{i} AS MATERIALIZED (SELECT *, ({plain}) AS candidate_{i} FROM {last})")
     steps: list[tuple[str, list[AnyRule]]] = [(f"k{i}_0", tops)] if tops else []
     steps += [(f"k{i}_{n}", [rule]) for n, rule in enumerate([*balances, *mixes], start=1)]
-    source, reached = f"(SELECT * FROM c{i} WHERE c{i})", ""
+    source, reached = f"(SELECT * FROM c{i} WHERE candidate_{i})", ""
     for name, rules in steps:
         ranked = [f"{rank(rule, at[id(rule)], source)} AS r{at[id(rule)]}" for rule in rules]
         passed = " AND ".join(f"coalesce(r{at[id(rule)]}, false)" for rule in rules)
@@ -184,9 +184,9 @@ def rank(rule: AnyRule, at: str, source: str) -> str:
             if rule.max_share >= 1:
                 return f"CASE WHEN {value} IS NOT NULL THEN true END"
             order = f"p{at} DESC NULLS LAST, sample_id" if rule.prefer else "sample_id"
-            share = round(rule.max_share * 1_000_000_000)
+            billionths = round(rule.max_share * 1_000_000_000)
             # m <= share * (m + others), in whole numbers.
-            room = f"(SELECT count(*) FROM {source} WHERE NOT {value})::HUGEINT * {share} // {1_000_000_000 - share}"
+            room = f"(SELECT count(*) FROM {source} WHERE NOT {value})::HUGEINT * {billionths} // {1_000_000_000 - billionths}"
             place = f"row_number() OVER (PARTITION BY {value} ORDER BY {order})"
             return f"CASE WHEN {value} IS NULL THEN NULL WHEN {value} THEN {place} <= {room} ELSE true END"
         case Rule():
@@ -236,7 +236,10 @@ def funnel(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers) -> list[Funn
             counts.append(f"count_if({verdict}), count_if({passed}), count_if({unknown})")
     row = con.execute(f"{compiled.verdicts}\nSELECT {', '.join(counts)} FROM final").fetchone()
     assert row is not None
-    return [FunnelRow(tier, rule, *(int(n) for n in row[3 * n : 3 * n + 3])) for n, (tier, rule) in enumerate(keys)]
+    return [
+        FunnelRow(tier=tier, rule=rule, passed=int(row[3 * n]), remaining=int(row[3 * n + 1]), unknown=int(row[3 * n + 2]))
+        for n, (tier, rule) in enumerate(keys)
+    ]
 
 
 def movement(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers, current_select_sql: str) -> list[Movement]:
