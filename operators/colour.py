@@ -104,11 +104,12 @@ def value_range(image: Image.Image, bits: int) -> tuple[float, float] | None:
         return 0.0, float(2 ** (bits if 8 < bits < 16 else 16) - 1)
     if image.mode not in ("I", "F"):
         return None
-    values = np.asarray(image)
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
+    extremes = []
+    for row in np.asarray(image):  # row by row: a mask over the whole picture would double its memory
+        finite = row[np.isfinite(row)]
+        if finite.size:
+            extremes += [float(finite.min()), float(finite.max())]
+    low, high = min(extremes, default=0.0), max(extremes, default=0.0)
     if low >= 0:
         whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
         for white in whites:

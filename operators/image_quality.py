@@ -41,7 +41,7 @@ class ImageQuality:
     """Sharpness, brightness, contrast, entropy, colourfulness, JPEG quality, margins, uniformity."""
 
     name, version = "image_quality", "1"
-    scope: Scope = "batch"
+    scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(PIXELS, LUMA, HEADER))
     adds = pa.schema(
@@ -112,7 +112,7 @@ def sharpness(gray: UInt8) -> float:
     height, width = gray.shape
     octaves = math.log2(min(height, width) / SIDE)
     value = laplacian_variance(gray)
-    if octaves <= 0:
+    if octaves <= 0 or value == 0:
         return value
     half = cv2.resize(gray[: height & ~1, : width & ~1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     whole, halved = (math.log(variance + 1e-6) for variance in (value, laplacian_variance(half)))

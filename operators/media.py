@@ -40,6 +40,9 @@ from operators.header import MediaInfo as MediaInfo
 MAX_PIXELS = 120_000_000
 """Default pixel budget: a 12000 x 10000 picture. Larger budgets than 178 megapixels are cut by Pillow's own limit."""
 
+HUNGRY = ("WEBP", "AVIF", "HEIF", "JPEG2000")
+"""Formats whose decoders hold up to 20 bytes a pixel at once: half the budget, so that no picture takes much over 1 GiB."""
+
 _LARGE = 16_000_000
 _large_decode = threading.Lock()
 _STRIP = 4_000_000  # pixels converted to sRGB at a time: bounds the copies a conversion makes
@@ -86,7 +89,8 @@ class Media:
             return 0
         native = info.stored_width * info.stored_height
         kept = sum(-(-native // (factor * factor)) * (1 if gray else 3) for factor, gray in wanted)
-        whole = 0 if info.format == "jpeg" and not info.progressive else 6 * native
+        hungry = info.format in [SHORT_NAMES.get(name, name.lower()) for name in HUNGRY]
+        whole = 0 if info.format == "jpeg" and not info.progressive else (20 if hungry else 6) * native
         return kept + whole + 16 * min(native, _STRIP)
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -103,7 +107,10 @@ class Media:
     def _read_info(self) -> MediaInfo:
         name = sniff(self._data)
         with _as_media_error(name, "header"), _open(self._data, name) as image:
-            check_budget(*image.size, self._max_pixels)
+            check_budget(*image.size, self._max_pixels // (2 if name in HUNGRY else 1))
+            if name == "TIFF":  # one tile is decoded whole, however little of it the picture shows
+                tags = image.tag_v2  # type: ignore[attr-defined]
+                check_budget(tags.get(322, 1), tags.get(323, 1), max(_LARGE, 2 * image.width * image.height))
             self._profile = image.info.get("icc_profile") or b""
             return read_info(image, name, self._data)
 
@@ -117,7 +124,8 @@ class Media:
                 pixels = self._turbo(info, factor)
             if pixels is None:
                 pixels = self._decode_with_pillow(info, factor)
-            pixels = _upright(pixels, info.orientation)
+            if info.format != "tiff":  # Pillow turns those itself
+                pixels = _upright(pixels, info.orientation)
         pixels.flags.writeable = False
         return pixels
 
