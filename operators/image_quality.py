@@ -14,7 +14,7 @@ different size compare. Values are descriptions, not verdicts; thresholds belong
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt

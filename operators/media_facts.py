@@ -6,7 +6,7 @@ EXIF is what the writer of the file claims: damaged fields count as absent, text
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -29,7 +29,7 @@ class MediaFacts:
     """Frames, colour mode, bit depth, transparency, orientation, bytes per pixel, camera and time."""
 
     name, version = "media_facts", "1"
-    scope: Scope = "batch"
+    scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(HEADER, BYTES))
     adds = pa.schema(

@@ -13,6 +13,7 @@ most 2 bits differed for phash and 6 for dhash (tests/operators/test_phash.py ho
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class PHash:
     """64-bit DCT hash and 64-bit gradient hash of every picture."""
 
     name, version = "phash", "1"
-    scope: Scope = "batch"
+    scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(VIEW,))
     adds = pa.schema(

@@ -3,7 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from operators.base import Operator, settings
+from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts, iso_time
+from operators.phash import PHash
 from operators.testing import encode, make_batch, picture
 
 
@@ -73,3 +76,9 @@ def test_no_moment(text):
 def test_any_text_is_a_moment_or_none(text):
     value = iso_time(text)
     assert value is None or len(value) == 19
+
+
+def test_image_operators_have_no_settings_yet():
+    """An annotated class attribute would silently become a setting and change the fingerprint."""
+    assert [settings(operator) for operator in (MediaFacts(), PHash(), ImageQuality())] == [{}, {}, {}]
+    assert all(isinstance(operator, Operator) for operator in (MediaFacts(), PHash(), ImageQuality()))
