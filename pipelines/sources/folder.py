@@ -41,7 +41,7 @@ def list_folder(spec: SourceSpec) -> Iterator[Row]:
             yield error_row(source, os.path.relpath(folder, root), folder, f"This folder cannot be listed: {error.strerror}")
             continue
         folders += [entry.path for entry in reversed(listed) if entry.is_dir(follow_symlinks=False)]
-        for row in _list_files(source, root, real_root, listed, ignored, spec.caption_column):
+        for row in _list_files(source, os.path.relpath(folder, root), real_root, listed, ignored, spec.caption_column):
             rows += 1
             yield row
     seen = ", ".join(f"{count} {extension or 'without extension'}" for extension, count in ignored.most_common(8))
@@ -52,7 +52,7 @@ def list_folder(spec: SourceSpec) -> Iterator[Row]:
 
 
 def _list_files(
-    source: str, root: str, real_root: str, entries: list[os.DirEntry[str]], ignored: Counter[str], caption_key: str | None
+    source: str, folder: str, real_root: str, entries: list[os.DirEntry[str]], ignored: Counter[str], caption_key: str | None
 ) -> Iterator[Row]:
     sidecars: dict[str, list[os.DirEntry[str]]] = {}
     media: list[tuple[str, os.DirEntry[str]]] = []
@@ -67,7 +67,7 @@ def _list_files(
             sidecars.setdefault(stem, []).append(entry)
         elif entry.is_symlink() and entry.is_dir():
             if not _inside(real_root, entry.path):  # a link to a folder inside shows nothing new
-                key = os.path.relpath(entry.path, root)
+                key = os.path.normpath(os.path.join(folder, entry.name))
                 yield error_row(
                     source, key, entry.path, "A link to a folder outside is not followed: add the folder as a source of its own."
                 )
@@ -75,7 +75,7 @@ def _list_files(
             ignored[lower] += 1
     for stem, entry in media:
         name = entry.name if stems[stem] > 1 else stem
-        key = os.path.join(os.path.relpath(os.path.dirname(entry.path), root), name).removeprefix(f".{os.sep}")
+        key = name if folder == os.curdir else f"{folder}{os.sep}{name}"
         near = sidecars.get(stem, []) + sidecars.get(entry.name, [])
         yield _sample(source, real_root, key, entry, near, caption_key)
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -57,10 +58,11 @@ def printable(text: str) -> str:
 
 def decode(data: bytes) -> tuple[str, str | None]:
     """Text of a sidecar without byte order mark and outer white space, and a note when it is not UTF-8."""
+    data = data.removeprefix(BOM_UTF8)
     try:
-        return data.decode("utf-8-sig").strip(), None
+        return data.decode().strip(), None
     except UnicodeDecodeError:
-        return data.decode("utf-8-sig", "replace").strip(), "not UTF-8: undecodable bytes were replaced"
+        return data.decode(errors="replace").strip(), "not UTF-8: undecodable bytes were replaced"
 
 
 def clean(text: str) -> str:
@@ -75,7 +77,7 @@ def clean(text: str) -> str:
 def parse_json(data: bytes | str) -> Any:
     """JSON of a hostile file. Raises ValueError with a short reason."""
     try:
-        return json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+        return json.loads(data.removeprefix(BOM_UTF8).decode() if isinstance(data, bytes) else data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except UnicodeDecodeError as error:

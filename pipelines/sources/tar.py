@@ -1,8 +1,8 @@
 """Walks over the headers of a tar archive without reading the bodies.
 
 Formats: V7, ustar, pax and GNU (POSIX.1-2017 `pax`, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format").
-Not `tarfile`: it takes about ten times as long a member, stops at a damaged header or a missing end without a word, and
-reads extended headers of any size into memory.
+Not `tarfile`: it takes three times as long a member, stops at a damaged header or a missing end without a word, and reads
+extended headers of any size into memory.
 """
 
 import gzip
@@ -17,6 +17,7 @@ EXTENDED_LIMIT = 1 << 20
 WINDOW = 1 << 14
 SKIP = 1 << 20
 
+REGULAR = b"0\0007"
 NOT_REGULAR = {
     b"1": "a hard link",
     b"2": "a symbolic link",
@@ -95,22 +96,21 @@ def walk(stream: Stream, size: int | None) -> Iterator[Member]:
 
     Archives written one behind the other are read as one. Raises `DamageError` after the last readable member.
     """
-    at, ended, long_name, pax = 0, False, "", dict[str, str]()
+    at, zeros, long_name, pax = 0, 0, "", dict[str, str]()
     while True:
         header = stream.read_at(at, BLOCK)
-        if header == ZERO:
-            at, ended = at + BLOCK, True
-            continue
-        if not header:
-            if at == 0:
-                raise DamageError("is empty")
-            if not ended:
-                raise DamageError(f"has no end mark after byte {at}: it may have been cut off there")
+        if not header.strip(b"\0") and (header == ZERO or zeros or not header):
+            if ahead := stream.read_at(at, SKIP) if header else b"":
+                blank = len(ahead) - len(ahead.lstrip(b"\0"))
+                step = blank if blank == len(ahead) else blank // BLOCK * BLOCK
+                at, zeros = at + step, zeros + step
+                continue
+            _check_end(at, zeros)
             return
         if len(header) < BLOCK or not _checksum_fits(header):
-            raise DamageError(_what_is_wrong(header, at, ended))
+            raise DamageError(_what_is_wrong(header, at, zeros > 0))
         kind, length = header[156:157], _number(header[124:136])
-        data, at, ended = at + BLOCK, at + BLOCK, False
+        data, at, zeros = at + BLOCK, at + BLOCK, 0
         if length < 0:
             raise DamageError(f"has a damaged header at byte {at - BLOCK}: its size is not a number")
         if kind in b"xgXLK":
@@ -121,26 +121,40 @@ def walk(stream: Stream, size: int | None) -> Iterator[Member]:
             elif kind in b"xX":
                 pax = _pax_records(body)
             continue
-        name = long_name or _name(header)
-        name = pax.get("path", pax.get("GNU.sparse.name", name))
-        if "size" in pax:
-            length = int(pax["size"]) if pax["size"].isdecimal() and len(pax["size"]) < 20 else -1
-            if length < 0:
-                raise DamageError(f"has a damaged extended header before byte {data}: its size is not a number")
-        sparse = kind == b"S" or any(key.startswith("GNU.sparse.") for key in pax)
-        odd = NOT_REGULAR.get(kind) or ("sparse" if sparse else None)
+        name, odd = long_name or _name(header), None if kind in REGULAR else NOT_REGULAR.get(kind, f"of the unknown type {kind!r}")
+        if pax:
+            name = pax.get("path", pax.get("GNU.sparse.name", name))
+            length = _pax_size(pax, length, data)
+            if any(key.startswith("GNU.sparse.") for key in pax):
+                odd = NOT_REGULAR[b"S"]
         long_name, pax = "", {}
         if kind == b"S":
             at = data = _skip_sparse_maps(stream, header, at)
         if kind not in b"123456":  # links, devices and folders have no data, whatever their size says
+            at += _padded(length)
             if size is not None and data + length > size:
                 raise DamageError(f"ends in the middle of {name!r}: it has {size - data} of {length} bytes")
-            at += _padded(length)
-        if kind == b"5" or (name.endswith("/") and kind in b"0\0"):
+            if size is None and length and not stream.read_at(data + length - 1, 1):
+                raise DamageError(f"ends in the middle of {name!r}, before its {length} bytes are complete")
+        if kind == b"5" or (name.endswith("/") and kind in REGULAR):
             continue
-        if size is None and length and kind not in b"123456" and not stream.read_at(data + length - 1, 1):
-            raise DamageError(f"ends in the middle of {name!r}, before its {length} bytes are complete")
         yield Member(name, data, length, odd)
+
+
+def _check_end(at: int, zeros: int) -> None:
+    if at == 0:
+        raise DamageError("is empty")
+    if zeros < BLOCK:
+        raise DamageError(f"has no end mark after byte {at}: it may have been cut off there")
+    if zeros > SKIP:
+        raise DamageError(f"ends in {zeros} zeros from byte {at - zeros}: it may be a download that was not completed")
+
+
+def _pax_size(pax: dict[str, str], length: int, data: int) -> int:
+    text = pax.get("size", str(length))
+    if not (text.isdecimal() and len(text) < 20):
+        raise DamageError(f"has a damaged extended header before byte {data}: its size is not a number")
+    return int(text)
 
 
 def _padded(length: int) -> int:

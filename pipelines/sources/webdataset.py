@@ -7,6 +7,7 @@ The bytes stay in the archive: a sample names their offset (in a gzip tar, the o
 import gzip
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from manifests.errors import SourceError
@@ -24,9 +25,13 @@ Part = tuple[Member, bytes | None]
 
 def list_webdataset(spec: SourceSpec) -> Iterator[Row]:
     """Samples of all archives, archive after archive. A broken archive gives what is readable and one row that says what is wrong."""
-    source = source_name(spec)
+    source, rows = source_name(spec), 0
     for path in source_files(spec, TAR_ENDINGS):
-        yield from _list_archive(source, path, spec.caption_column)
+        for row in _list_archive(source, path, spec.caption_column):
+            rows += 1
+            yield row
+    if not rows:
+        raise SourceError(f"{spec.path} holds no sample: its archives are empty. Check the path.")
 
 
 def _list_archive(source: str, path: str, caption_key: str | None) -> Iterator[Row]:
@@ -90,6 +95,7 @@ def split_name(name: str) -> tuple[str, str]:
     return (f"{folder}{slash}{stem}", extension) if stem else (name, "")
 
 
+@lru_cache(1024)
 def last_extension(extension: str) -> str:
     """``V1.JPG`` -> jpg."""
     return extension.rpartition(".")[2].lower()

@@ -59,7 +59,7 @@ names = st.text(st.characters(exclude_characters="/.\0", exclude_categories=("Cs
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.tuples(names, names), st.binary(max_size=1500), max_size=8), st.sampled_from(["gnu", "pax", "gzip"]))
+@given(st.dictionaries(st.tuples(names, names), st.binary(max_size=1500), min_size=1, max_size=8), st.sampled_from(["gnu", "pax", "gzip"]))
 def test_any_key_and_its_bytes_come_back(
     tmp_path_factory: pytest.TempPathFactory, samples: dict[tuple[str, str], bytes], form: str
 ) -> None:
@@ -197,6 +197,31 @@ def test_extended_header_bomb_is_refused(tmp_path: Path) -> None:
         file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(4 << 20))
     (row,) = rows(tmp_path / "x.tar.gz")
     assert "extended header of 1073741824 bytes" in row["error"]
+
+
+def test_zeros_at_the_end(tmp_path: Path) -> None:
+    whole = write_tar(tmp_path / "x.tar", [("a.jpg", b"a")]).read_bytes()
+    for extra, errors in [(0, []), (100, []), (200_000, []), (3 << 20, ["x.tar"])]:
+        (tmp_path / "x.tar").write_bytes(whole + bytes(extra))
+        assert [row["key"] for row in rows(tmp_path / "x.tar") if row["error"]] == errors
+    (tmp_path / "x.tar").write_bytes(whole + b"junk" * 300)
+    assert "bytes behind its end" in rows(tmp_path / "x.tar")[-1]["error"]
+    write_tar(tmp_path / "x.tar", [])
+    with pytest.raises(SourceError, match="no sample"):
+        rows(tmp_path / "x.tar")
+
+
+def test_sparse_files_and_very_large_sizes(tmp_path: Path) -> None:
+    sparse, large = tarfile.TarInfo("s.jpg"), tarfile.TarInfo("l.jpg")
+    sparse.type, large.size = tarfile.GNUTYPE_SPARSE, 1 << 40
+    after = write_tar(tmp_path / "after", [("a.jpg", b"a")]).read_bytes()
+    (tmp_path / "x.tar").write_bytes(sparse.tobuf(tarfile.GNU_FORMAT) + after)
+    first, second = rows(tmp_path / "x.tar")
+    assert "sparse" in first["error"]
+    assert read(second) == b"a"
+    (tmp_path / "x.tar").write_bytes(large.tobuf(tarfile.GNU_FORMAT) + after)
+    (row,) = rows(tmp_path / "x.tar")
+    assert "of 1099511627776 bytes" in row["error"]
 
 
 def test_braces_globs_and_what_is_missing(tmp_path: Path) -> None:
