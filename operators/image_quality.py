@@ -5,8 +5,8 @@ different size compare. Values are descriptions, not verdicts; thresholds belong
 
 * ``sharpness``: variance of the Laplacian (Pech-Pacheco et al., ICPR 2000; OpenCV's 4-neighbour kernel) of luma 0-255 at a
   shorter side of 224 pixels. Resizing to exactly 224 would blur some sizes more than others, so the value is interpolated
-  (log-variance over log2 of the side) between the view and its exact half: over sizes 225 to 447 one picture's value then
-  varies by 3 % instead of 45 %. Pictures with a shorter side below 224 are measured as they are.
+  (log-variance over log2 of the side) between the view and its exact half: over sides of 225 to 447 pixels one photograph's
+  values then spread by 3 % (rms) instead of 45 %. Pictures with a shorter side below 224 are measured as they are.
 * ``colourfulness``: M(3) of Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003).
 * ``jpeg_quality``: the IJG quality (libjpeg's jpeg_quality_scaling) whose luma quantisation table is nearest to the file's.
 """
@@ -49,7 +49,7 @@ class ImageQuality:
             field(
                 "sharpness",
                 pa.float32(),
-                "variance of the Laplacian at a shorter side of 224 px; see the module",
+                "variance of the Laplacian at a shorter side of 224 px; photographs in focus have some 1000, blurred ones below 100",
                 "levels^2",
             ),
             field("brightness", pa.float32(), "mean luma; 0 black, 1 white", "0-1"),

@@ -6,8 +6,9 @@ does it: luma, 32x32 by Lanczos, two-dimensional DCT-II, lowest 8x8 coefficients
 edges where phash looks at frequencies, so the two agree on true copies and rarely on chance pairs.
 
 Bit order is imagehash's: row by row, the first bit is the most significant, so ``format(value, "016x")`` reads like
-``str(imagehash.phash(image))``. Against imagehash on the full decode of 73 native-size photographs and 150 small ones at
-most 2 bits differed for phash and 6 for dhash (tests/operators/test_phash.py holds it to 4 and 8).
+``str(imagehash.phash(image))``. Against imagehash on the full decode of 593 pictures (73 native-size photographs, 500 of
+200 px, 20 edited copies) phash differed in at most 4 bits (2 for the photographs) and dhash in at most 5;
+tests/operators/test_phash.py holds them to 4 and 6.
 """
 
 import math

@@ -13,7 +13,7 @@ from operators.phash import PHash, dhash, phash, shrink
 from operators.testing import encode, make_batch, picture
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-PHASH_BITS, DHASH_BITS = 4, 8
+PHASH_BITS, DHASH_BITS = 4, 6
 
 
 def distances(image: Image.Image, gray: np.ndarray) -> tuple[int, int]:
