@@ -207,7 +207,7 @@ class _ParquetColumn:
         fd, _ = _open_file(path)
         os.close(fd)
         try:
-            self.file = pq.ParquetFile(path, buffer_size=CHUNK)  # buffered: a column chunk is streamed, not loaded whole
+            self.file = pq.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False)  # else a whole column chunk is loaded
         except pa.ArrowException as error:
             raise MediaError(f"The Parquet file cannot be read: {_first_line(error)}") from error
         if column not in self.file.schema_arrow.names:

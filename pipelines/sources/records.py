@@ -72,7 +72,7 @@ def _open_parquet(path: str) -> Table:
 
 def _read_parquet(path: str, columns: list[str]) -> Records:
     try:
-        with pq.ParquetFile(path, buffer_size=1 << 20) as file:
+        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             for batch in file.iter_batches(1000, columns=columns):
                 yield from batch.to_pylist() if columns else ({} for _ in range(batch.num_rows))
     except (pa.ArrowException, OSError) as error:
