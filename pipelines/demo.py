@@ -13,7 +13,7 @@ from rich.table import Table
 
 from manifests import open_lake
 from pipelines.demo_data import build_demo, read_labels
-from pipelines.demo_score import Score, score
+from pipelines.demo_score import Score, clean_in_gold, score
 from pipelines.engine import EngineName
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
@@ -34,6 +34,7 @@ class DemoResult:
     funnel: tuple[FunnelRow, ...]
     clean: int
     clean_gold: int
+    clean_through_copy: int
     stories: tuple[Story, ...]
     recipe: Path
     lake: Path
@@ -66,14 +67,15 @@ def run_demo(
         steps = funnel(lake.connection, compile_tiers(lake.connection, recipe.tiers))
         stories = tuple(why(lake, key) for key in _tellable(labels))
         report = write_report(lake, directory / "report.html", reader.read, title=f"Goldsieve report: {directory.name}")
-    clean = {label["key"] for label in labels if not label["defect"]}
+    gold, through_copy = clean_in_gold(labels, wide)
     return DemoResult(
         directory=directory,
         run=run,
         scores=tuple(score(labels, wide, rules)),
         funnel=tuple(steps),
-        clean=len(clean),
-        clean_gold=sum(row["tier"] == "gold" and row["key"] in clean for row in wide),
+        clean=sum(not label["defect"] for label in labels),
+        clean_gold=gold,
+        clean_through_copy=through_copy,
         stories=stories,
         recipe=recipe_path,
         lake=directory / "lake",
@@ -94,18 +96,22 @@ def describe(result: DemoResult, width: int = 120) -> str:
     """The table, the funnel, three stories, and where everything is."""
     text = io.StringIO()
     console = Console(file=text, width=width, highlight=False, soft_wrap=True)
-    _table(
-        console,
-        ("planted defect", "planted", "caught", "missed", "false alarms", "rule"),
-        ((line.defect, line.planted, *_outcome(line), ", ".join(line.rules) if line.caught is not None else "") for line in result.scores),
-    )
+    _table(console, ("planted defect", "planted", "caught", "missed", "false alarms", "rule"), map(_line, result.scores))
     measured = [line for line in result.scores if line.caught is not None]
     console.print(
-        f"{sum(line.caught or 0 for line in measured)} of {sum(line.planted for line in measured)} measured defects caught; "
-        f"{result.clean_gold} of {result.clean} clean samples are gold.\n"
-        "False alarms are clean samples that failed the rule. Of a copy and its original either may be kept.\n"
+        f"{sum(line.caught or 0 for line in measured)} of {sum(line.planted for line in measured)} measured defects were caught. "
+        f"Of {result.clean} clean samples {result.clean_gold} are gold, {result.clean_through_copy} gave way to a copy of theirs.\n"
+        "False alarms are clean samples that failed the rule. Of a copy and its original either may be kept."
     )
-    _table(console, ("tier", "rule", "pass it", "left"), ((row.tier, row.rule, row.passed, row.remaining) for row in result.funnel))
+    for line in result.scores:
+        if line.caught is None:
+            console.print(
+                f"Nothing in the recipe looks for '{line.defect}' yet: {line.gold} of the {line.planted} planted ones are in gold."
+            )
+    console.print()
+    _table(
+        console, ("tier", "rule", "pass it", "left"), ((row["tier"], row["rule"], row["passed"], row["remaining"]) for row in result.funnel)
+    )
     _table(console, ("tier", "samples"), result.run.tiers.items())
     for story in result.stories:
         console.print("\n".join(tell(story)) + "\n", markup=False)
@@ -143,8 +149,10 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _outcome(line: Score) -> tuple[Any, Any, Any]:
-    return ("not yet measured", "", "") if line.caught is None else (line.caught, line.missed, line.false_alarms)
+def _line(score: Score) -> tuple[Any, ...]:
+    if score.caught is None:
+        return score.defect, score.planted, "-", "-", "-", "not yet measured"
+    return score.defect, score.planted, score.caught, score.missed, score.false_alarms, ", ".join(score.rules)
 
 
 def _table(console: Console, titles: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:

@@ -23,11 +23,15 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the table. ``caught`` and ``false_alarms`` are None where the recipe measures nothing of the kind."""
+    """One line of the table. ``caught`` and ``false_alarms`` are None where the recipe measures nothing of the kind.
+
+    ``gold``: how many of the planted samples ended in gold; of copies that are kept instead of their original, rightly so.
+    """
 
     defect: str
     rules: tuple[str, ...]
     planted: int
+    gold: int
     caught: int | None
     false_alarms: int | None
 
@@ -71,5 +75,14 @@ def score(labels: Iterable[Mapping[str, str]], wide: Iterable[Mapping[str, Any]]
         if wanted:
             clean = [label["key"] for label in labels if not label["defect"] and failed(label["key"], wanted)]
             alarms = sum(defect not in COPIES or not any(paired(key, copy) for copy in copies.get(key, ())) for key in clean)
-        table.append(Score(defect, wanted or CHECKS[defect], len(ours), caught, alarms))
+        gold = sum(outcome[label["key"]]["tier"] == "gold" for label in ours if label["key"] in outcome)
+        table.append(Score(defect, wanted or CHECKS[defect], len(ours), gold, caught, alarms))
     return table
+
+
+def clean_in_gold(labels: Iterable[Mapping[str, str]], wide: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many clean samples are gold themselves, and how many others have a planted copy of theirs there in their place."""
+    labels, gold = list(labels), {row["key"] for row in wide if row["tier"] == "gold"}
+    clean = {label["key"] for label in labels if not label["defect"]}
+    replaced = {label["of"] for label in labels if label["key"] in gold and label["of"]}
+    return len(clean & gold), len(clean & replaced - gold)

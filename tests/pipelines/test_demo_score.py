@@ -1,7 +1,7 @@
 from typing import Any
 
 from pipelines.demo_data import SHARES
-from pipelines.demo_score import CHECKS, Score, score
+from pipelines.demo_score import CHECKS, Score, clean_in_gold, score
 
 RULES = {rule for rules in CHECKS.values() for rule in rules} - {"gold.matches"}
 
@@ -37,7 +37,7 @@ def test_a_sample_that_never_arrived_is_missed() -> None:
 
 def test_what_the_recipe_does_not_measure_is_not_called_missed() -> None:
     found = line("wrong caption", [label("a", "wrong caption")], [row("a")])
-    assert (found.planted, found.caught, found.missed, found.false_alarms) == (1, None, None, None)
+    assert (found.planted, found.gold, found.caught, found.missed, found.false_alarms) == (1, 1, None, None, None)
 
 
 def test_of_a_copy_and_its_original_either_may_be_kept() -> None:
@@ -56,3 +56,9 @@ def test_copies_in_different_groups_or_both_kept_are_missed() -> None:
     apart = [row("o", "gold.unique", group="g"), row("c", "gold.unique", group="h"), row("x", "gold.unique", group="g")]
     found = line("resized copy", labels, apart)
     assert (found.caught, found.false_alarms) == (0, 2)
+
+
+def test_an_original_may_be_in_gold_through_its_copy() -> None:
+    labels = [label("a"), label("o"), label("c", "exact copy", "o"), label("x"), label("y", "exact copy", "x"), label("w", "blurred")]
+    wide = [row("a"), row("o", "gold.unique"), row("c"), row("x", "gold.described"), row("y", "gold.described"), row("w")]
+    assert clean_in_gold(labels, wide) == (1, 1)
