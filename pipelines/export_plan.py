@@ -1,0 +1,181 @@
+"""Plans an export: which samples, in which order, in which shard. Pure functions over plain data.
+
+The order of samples is the order of MD5(seed ":" sample_id): stable across versions and machines, and uniform at
+random. A plan costs 40 bytes a sample while it is made and nothing afterwards but its shards.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.connection import identifier, quote
+from manifests.errors import UsageError
+from operators.plugins import nearest
+from pipelines.shards import BLOCK
+
+FORMAT = "goldsieve-export/1"
+PROVENANCE = (
+    *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "format", "width", "height"),
+    *("caption", "metadata", "license", "author", "source_url", "tier"),
+)
+"""Columns every ``.json`` has."""
+VOLATILE = {"ingested_at", "ref_hash", "stamp", "run_id"}
+"""Columns that differ between two undisturbed runs over the same data."""
+WINDOW_ROWS = 50_000
+WINDOW_TEXT = 256 << 20
+UNITS = {"": 1, "B": 1}
+for _power, _prefix in enumerate("KMGT", start=1):
+    UNITS |= {f"{_prefix}B": 1000**_power, f"{_prefix}IB": 1024**_power}
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What to export. ``to`` is the folder that receives the shards."""
+
+    to: str
+    tier: str = "gold"
+    seed: int = 0
+    shard_size: str = "512MB"
+    """Size a shard file should not exceed, unless one sample does: "500KB", "512MB", "1GiB"."""
+    max_samples: int | None = None
+    """The first so many in the seeded order, which is a uniform random choice."""
+    columns: tuple[str, ...] | None = None
+    """Signals in the ``.json`` beside the provenance; None: all of ``wide`` except embeddings and times."""
+    resize: int | None = None
+    """Scale pictures down to this shorter side in pixels and store them as JPEG; None: original bytes."""
+    quality: int = 95
+    """JPEG quality (1-100) of resized pictures."""
+
+    def __post_init__(self) -> None:
+        parse_size(self.shard_size)
+        if self.max_samples is not None and self.max_samples < 1:
+            raise UsageError(f"Export setting max_samples is {self.max_samples}: it must be 1 or more.")
+        if self.resize is not None and self.resize < 1:
+            raise UsageError(f"Export setting resize is {self.resize}: it must be the wanted shorter side in pixels, 1 or more.")
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"Export setting quality is {self.quality}: it must be between 1 and 100.")
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """Samples whose order key lies in ``first..last``; ``text`` is the size of their JSON, about, in bytes."""
+
+    name: str
+    first: int
+    last: int
+    samples: int
+    text: int
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """``digest`` covers settings, recipe and everything that will be written except the media bytes, which their hashes stand for."""
+
+    digest: str
+    samples: int
+    shards: tuple[PlannedShard, ...]
+
+
+def parse_size(text: str) -> int:
+    """Bytes in "512MB" (10^6), "1GiB" (2^30), "100000". Raises `UsageError`."""
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].upper() not in UNITS or float(match[1]) * UNITS[match[2].upper()] < 1:
+        raise UsageError(f"Export setting shard_size is {text!r}: write a number and a unit, such as 512MB or 1GiB.")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def export_columns(schema: pa.Schema, settings: ExportSettings) -> list[str]:
+    """Names of the ``wide`` columns that the ``.json`` of this export has, sorted. Raises `UsageError` for an unknown one."""
+    for name in settings.columns or ():
+        if name not in schema.names:
+            raise UsageError(f"Export setting columns names {name!r}, which the lake does not have.{nearest(name, schema.names)}")
+    if settings.columns is not None:
+        return sorted({*PROVENANCE, *settings.columns})
+    return sorted(f.name for f in schema if f.name not in VOLATILE and not pa.types.is_temporal(f.type) and not _is_vector(f.type))
+
+
+def _is_vector(kind: Any) -> bool:
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(listed and pa.types.is_floating(kind.value_type))
+
+
+def order_sql(seed: int) -> str:
+    """SQL of the 64-bit key that orders samples: the upper half of MD5(seed ":" sample_id)."""
+    return f"md5_number_upper({quote(f'{int(seed)}:')} || CAST(sample_id AS VARCHAR))"
+
+
+def plan_sql(settings: ExportSettings, columns: Sequence[str]) -> str:
+    """SQL of what `plan_export` takes: one row a sample, in order."""
+    record = ", ".join(f"{identifier(c)} := {identifier(c)}" for c in columns)
+    media = "coalesce(byte_length, 0)"
+    if settings.resize:  # bytes go with the area
+        media = f"CAST({media} * least(1.0, coalesce(pow({settings.resize} / nullif(least(width, height), 0.0), 2), 1.0)) AS BIGINT)"
+    limit = f"LIMIT {settings.max_samples}" if settings.max_samples else ""
+    return (
+        f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "
+        "CAST(strlen(record) AS BIGINT) AS record, md5_number_upper(record) AS content "
+        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM wide WHERE tier = {quote(settings.tier)}) "
+        f"ORDER BY order_key, sample_id {limit}"
+    )
+
+
+def rows_sql(settings: ExportSettings, columns: Sequence[str], first: int, last: int) -> str:
+    """SQL of the full rows with order keys ``first..last``, in order."""
+    names = ", ".join(identifier(c) for c in columns)
+    return (
+        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM wide WHERE tier = {quote(settings.tier)}) "
+        f"WHERE order_key BETWEEN CAST({first} AS UBIGINT) AND CAST({last} AS UBIGINT) ORDER BY order_key, sample_id"
+    )
+
+
+def plan_export(samples: pa.Table, settings: ExportSettings, recipe_digest: str) -> ExportPlan:
+    """Cut samples, in the order and with the columns of `plan_sql`, into shards. Depends on its arguments alone."""
+    keys = samples["order_key"].to_numpy()
+    record = samples["record"].to_numpy()
+    pads = [-(-samples[name].to_numpy() // BLOCK) * BLOCK + BLOCK for name in ("media", "record", "caption")]
+    ends = np.cumsum(pads[0] + pads[1] + pads[2])
+    texts = np.cumsum(record + samples["caption"].to_numpy())
+    limit = parse_size(settings.shard_size) - 2 * BLOCK
+    shards: list[PlannedShard] = []
+    start = 0
+    while start < len(keys):
+        base = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, base + limit, side="right")), start + 1)
+        while stop < len(keys) and keys[stop] == keys[stop - 1]:  # shards are fetched by ranges of keys
+            stop += 1
+        text = int(texts[stop - 1] - (texts[start - 1] if start else 0))
+        shards.append(PlannedShard(f"shard-{len(shards):06d}.tar", int(keys[start]), int(keys[stop - 1]), stop - start, text))
+        start = stop
+    digest = hashlib.sha256(json.dumps([FORMAT, public_settings(settings), recipe_digest], sort_keys=True).encode())
+    digest.update(keys.astype("<u8").tobytes())
+    digest.update(samples["content"].to_numpy().astype("<u8").tobytes())
+    return ExportPlan(digest.hexdigest(), len(keys), tuple(shards))
+
+
+def public_settings(settings: ExportSettings) -> dict[str, Any]:
+    """The settings that decide what is in the shards: all but the folder."""
+    return {name: value for name, value in asdict(settings).items() if name != "to"}
+
+
+def windows(shards: Sequence[PlannedShard]) -> Iterator[list[PlannedShard]]:
+    """Neighbouring shards whose rows are fetched by one query: it costs a scan of the lake, its result costs memory."""
+    window: list[PlannedShard] = []
+    for shard in shards:
+        rows, text = sum(s.samples for s in window), sum(s.text for s in window)
+        adjacent = bool(window) and _number(shard) == _number(window[-1]) + 1
+        if window and (not adjacent or rows + shard.samples > WINDOW_ROWS or text + shard.text > WINDOW_TEXT):
+            yield window
+            window = []
+        window.append(shard)
+    if window:
+        yield window
+
+
+def _number(shard: PlannedShard) -> int:
+    return int(shard.name[6:-4])
