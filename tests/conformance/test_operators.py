@@ -1,0 +1,279 @@
+"""What every operator owes its users, checked for each of `ALL`. A new operator is tested by being listed there."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import pickle
+import random
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import ExifTags, Image
+
+import manifests.schema
+from operators import ALL
+from operators.base import Batch, BatchFn, Operator, fingerprint, settings
+from operators.catalogue import markdown, rows
+from operators.plugins import MEMBERS
+from operators.testing import encode, make_batch, picture
+
+ROOT = Path(__file__).parents[2]
+BATCH = [operator for operator in ALL if operator.scope == "batch"]
+CORPUS = [operator for operator in ALL if operator.scope == "corpus"]
+
+SAMPLE_COLUMNS: dict[str, pa.DataType] = {
+    "sample_id": pa.uuid(),
+    **{f.name: f.type for f in manifests.schema.REFERENCE},
+    **{f.name: f.type for f in manifests.schema.MEDIA},
+}
+"""Columns of ``wide`` that are there before any operator ran."""
+
+ADDED: dict[str, pa.DataType] = {f.name: f.type for operator in ALL for f in operator.adds}
+
+CAPTIONS = [
+    "A brown dog runs through the snow .",
+    "一只棕色的狗在雪地里奔跑",
+    "IMG_2034.jpg",
+    None,
+    "",
+    "buy now buy now buy now",
+    "Ein brauner Hund läuft durch den Schnee",
+    "#love 🔥 https://example.com",
+]
+
+
+def by_name(operators: list[Operator]) -> Any:
+    return pytest.mark.parametrize("operator", operators, ids=lambda operator: operator.name)
+
+
+def column_types(operator: Operator) -> dict[str, pa.DataType]:
+    return {name: {**SAMPLE_COLUMNS, **ADDED}[name] for name in operator.reads.columns}
+
+
+@functools.cache
+def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
+    """Rows with a value, a null or a copy in every column, and files of many kinds: good, broken and missing."""
+    rng = random.Random(0)
+    files: list[bytes | None] = []
+    exif = Image.Exif()
+    exif.update(
+        {ExifTags.Base.Make: "Maker", ExifTags.Base.Model: "Model", ExifTags.Base.Software: "Software", ExifTags.Base.Orientation: 6}
+    )
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2019:11:21 10:11:12"
+    for seed in range(4):
+        image = picture(260 + 40 * seed, 240, seed)
+        files += [
+            encode(image),
+            encode(image, "JPEG", exif=exif, quality=60),
+            encode(image.convert("L")),
+            encode(image, "WEBP", quality=50),
+        ]
+    files += [encode(np.full((300, 300, 3), level, np.uint8)) for level in (0, 128, 255)]
+    files += [encode(picture(9, 7)), encode(picture(300, 2)), files[1][:4000] if files[1] else None, b"", b"not a picture", None]
+    values: dict[str, list[Any]] = {
+        "caption": CAPTIONS,
+        "media_hash": [uuid.UUID(int=n).bytes for n in range(9)] + [None],
+        "phash": [0x0F0F0F0F0F0F0F0F ^ (2**n - 1) for n in range(0, 60, 4)] + [None, 1],
+        "dhash": [0x123456789ABCDEF0, 0x123456789ABCDEF1, None],
+        "exact_duplicate": [False, False, False, True, None],
+    }
+    made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
+    return made, [files[n % len(files)] for n in range(count)]
+
+
+def batch_of(operator: Operator, made: list[dict[str, Any]], files: list[bytes | None]) -> Batch:
+    types = column_types(operator)
+    unknown = set(types) - {*made[0], "sample_id"} if made else set()
+    assert not unknown, f"add example values for {unknown} to samples()"
+    schema = pa.schema(list(types.items()))
+    table = pa.table({name: pa.array([row[name] for row in made], kind) for name, kind in types.items()}, schema=schema) if types else None
+    built = make_batch([{name: row[name] for name in types} for row in made], files)
+    return Batch(table, built.rows) if table is not None else built
+
+
+def as_rows(operator: Operator, columns: Mapping[str, pa.Array]) -> list[tuple[Any, ...]]:
+    """Rows that compare equal when they are equal bit for bit (so that NaN equals itself)."""
+    return list(zip(*(map(repr, columns[name].to_pylist()) for name in [*operator.adds.names, "error"] if name in columns), strict=True))
+
+
+def keep_promise(operator: Operator, columns: Mapping[str, pa.Array], count: int) -> None:
+    assert set(columns) - {"error"} == set(operator.adds.names)
+    for added in operator.adds:
+        assert columns[added.name].type == added.type, added.name
+        assert len(columns[added.name]) == count, added.name
+    if "error" in columns:
+        assert columns["error"].type == pa.string()
+        assert len(columns["error"]) == count
+
+
+@pytest.fixture(scope="module")
+def opened() -> dict[str, BatchFn]:
+    return {operator.name: operator.open() for operator in ALL}
+
+
+@by_name(list(ALL))
+def test_keeps_rows_and_promise(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    columns = opened[operator.name](batch_of(operator, *samples()))
+    keep_promise(operator, columns, 64)
+    for added in operator.adds:
+        assert columns[added.name].null_count < 64, f"{added.name} was measured for no sample"
+
+
+@by_name(list(ALL))
+def test_empty_batch(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    keep_promise(operator, opened[operator.name](batch_of(operator, [], [])), 0)
+
+
+@by_name(list(ALL))
+def test_null_input(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    """Nothing known but the id, no media: an answer or an error for each row, and no exception."""
+    made = [dict.fromkeys(samples()[0][0]) | {"sample_id": uuid.UUID(int=n).bytes} for n in range(3)]
+    columns = opened[operator.name](batch_of(operator, made, [None] * 3))
+    keep_promise(operator, columns, 3)
+    if operator.reads.views:
+        assert columns["error"].null_count == 0
+        assert all(columns[added.name].null_count == 3 for added in operator.adds)
+
+
+@by_name([operator for operator in BATCH if operator.reads.views])
+def test_a_broken_file_harms_no_neighbour(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    made, files = samples(3)
+    got = opened[operator.name](batch_of(operator, made, [files[0], b"not a picture", files[1]]))
+    assert [error is None for error in got["error"].to_pylist()] == [True, False, True]
+
+
+@by_name(BATCH)
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_independent_of_batch_and_order(operator: Operator, opened: dict[str, BatchFn], size: int) -> None:
+    made, files = samples()
+    run = opened[operator.name]
+    expected = as_rows(operator, run(batch_of(operator, made, files)))
+    order = random.Random(size).sample(range(64), 64)
+    got: list[tuple[Any, ...]] = []
+    for start in range(0, 64, size):
+        part = order[start : start + size]
+        got += as_rows(operator, run(batch_of(operator, [made[i] for i in part], [files[i] for i in part])))
+    assert got == [expected[i] for i in order]
+
+
+@by_name(CORPUS)
+def test_corpus_result_follows_the_order_given_alone(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    """The engine sorts best first; however the samples were stored before, the same order gives the same answer, in one chunk or many."""
+    made, files = samples()
+    whole = batch_of(operator, made, files)
+    chunked = pa.concat_tables([whole.table.slice(start, 5) for start in range(0, 64, 5)])
+    run = opened[operator.name]
+    assert as_rows(operator, run(Batch(chunked, whole.rows))) == as_rows(operator, run(whole))
+    assert operator.reads.order_by
+
+
+@by_name(list(ALL))
+def test_deterministic_and_thread_safe(operator: Operator, opened: dict[str, BatchFn]) -> None:
+    run, batch = opened[operator.name], lambda: batch_of(operator, *samples())
+    expected = as_rows(operator, operator.open()(batch()))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: as_rows(operator, run(batch())), range(8)):
+            assert got == expected
+
+
+@by_name(list(ALL))
+def test_picklable(operator: Operator) -> None:
+    copy = pickle.loads(pickle.dumps(operator))
+    assert copy == operator
+    assert fingerprint(copy) == fingerprint(operator)
+
+
+def test_fingerprints_are_the_same_in_every_process() -> None:
+    code = "from operators import ALL; from operators.base import fingerprint; print(*map(fingerprint, ALL))"
+    for seed in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == [fingerprint(operator) for operator in ALL]
+
+
+def test_fingerprint_is_what_lakes_already_hold() -> None:
+    """A literal: if this changes, every lake would be measured anew."""
+    near = next(operator for operator in ALL if operator.name == "near_duplicates")
+    keep = "width * height desc, byte_length desc"
+    assert settings(near) == {"radius": 10, "check_radius": 12, "keep": keep}
+    assert fingerprint(near) == "9331c0b8c15ef116"
+
+
+@by_name(list(ALL))
+def test_every_setting_changes_the_fingerprint(operator: Operator) -> None:
+    for name, value in settings(operator).items():
+        other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.1, str: lambda v: v + " "}[type(value)](value)
+        changed = dataclasses.replace(operator, **{name: other})  # type: ignore[type-var]
+        assert fingerprint(changed) != fingerprint(operator), name
+        assert fingerprint(dataclasses.replace(changed, **{name: value})) == fingerprint(operator)  # type: ignore[type-var]
+
+
+@by_name(list(ALL))
+def test_shape(operator: Operator) -> None:
+    assert isinstance(operator, Operator)
+    assert dataclasses.is_dataclass(operator)
+    assert type(operator).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", operator.name)
+    assert not set(settings(operator)) & set(MEMBERS), "annotate it as ClassVar: what has an annotation is a setting"
+    assert bool(operator.reads.order_by) == (operator.scope == "corpus")
+    for column in operator.reads.columns:
+        assert column in {**SAMPLE_COLUMNS, **ADDED}, f"{column} is neither a column of the samples nor added by an operator"
+
+
+@by_name(list(ALL))
+def test_documented(operator: Operator) -> None:
+    doc = type(operator).__doc__ or ""
+    assert len(doc) > 30
+    assert not doc.startswith(f"{type(operator).__name__}("), "that is the docstring dataclass makes up"
+    for name in settings(operator):
+        assert f"``{name}" in doc, f"the docstring does not say what the setting {name} does"
+    for added in operator.adds:
+        metadata = added.metadata or {}
+        assert metadata.get(b"doc"), added.name
+        assert b"unit" in metadata, added.name
+
+
+def test_names_and_columns_are_unique() -> None:
+    names = [operator.name for operator in ALL]
+    assert len(set(names)) == len(names)
+    columns = [added.name for operator in ALL for added in operator.adds]
+    assert len(set(columns)) == len(columns)
+    assert not set(columns) & set(SAMPLE_COLUMNS)
+
+
+def test_catalogue_is_up_to_date() -> None:
+    assert (ROOT / "docs/operators.md").read_text() == markdown(), (
+        "run: python -c \"from operators.catalogue import markdown; print(markdown(), end='')\" > docs/operators.md"
+    )
+
+
+def test_catalogue_rows_are_all_columns() -> None:
+    assert [(row["operator"], row["column"]) for row in rows()] == [(o.name, f.name) for o in ALL for f in o.adds]
+    assert all(row["doc"] and row["type"] for row in rows())
+
+
+def test_the_example_in_the_documentation_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/writing-an-operator.md").read_text(), re.S)
+    assert len(blocks) == 2
+    namespace: dict[str, Any] = {"__name__": "example"}
+    sys.modules["example"] = type(sys)("example")  # dataclasses look their module up
+    try:
+        for block in blocks:
+            exec(compile(block, "docs/writing-an-operator.md", "exec"), namespace)
+    finally:
+        del sys.modules["example"]
+    assert isinstance(namespace["DarkShare"](), Operator)
