@@ -8,7 +8,8 @@ import yaml
 
 from manifests.errors import RecipeError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
+MAX_DEPTH = 20
 Path = tuple[str | int, ...]
 
 
@@ -34,7 +35,11 @@ def load_yaml(data: bytes, name: str) -> Document:
     if loader is None:
         raise RecipeError(f"{name}: the file contains control characters. Is this a recipe?")
     try:
+        level = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if level > MAX_DEPTH:
+                raise RecipeError(f"{name}:{_line(event)}: this is nested too deeply. A recipe has about five levels.")
             if isinstance(event, yaml.AliasEvent):
                 raise RecipeError(f"{name}:{_line(event)}: *{event.anchor} is an alias of YAML. {_QUOTE}")
         node = loader.get_single_node()
@@ -49,8 +54,6 @@ def load_yaml(data: bytes, name: str) -> Document:
         raise RecipeError(f"{place}: {_explain(error)}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{name}: this is not YAML: {str(error).splitlines()[0]}.") from error
-    except RecursionError as error:
-        raise RecipeError(f"{name} is nested too deeply. A recipe has about five levels.") from error
     finally:
         loader.dispose()
 

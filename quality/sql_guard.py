@@ -311,6 +311,6 @@ def depth(tree: Tree) -> int:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """``" Did you mean 'x'?"`` for the most similar words, or nothing."""
-    close = difflib.get_close_matches(word.lower(), sorted({w.lower() for w in words}), n=2, cutoff=0.6)
-    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    """``" Did you mean 'x'?"`` for the most similar word, or nothing."""
+    close = difflib.get_close_matches(word.lower(), sorted({w.lower() for w in words}), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -84,7 +84,7 @@ def compile_tiers(con: duckdb.DuckDBPyConnection, tiers: Tiers, wide: str = "wid
     facts = ['sample_id, "error" IS NULL AS ok']
     for i, tier in enumerate(tiers.tiers):
         for j, rule in enumerate(tier.rules):
-            facts += facts_of(rule, f"{i}_{j}", types)
+            facts += facts_of(rule, f"{i}_{j}")
     ctes.append(f"stage AS (SELECT {', '.join(facts)} FROM base AS wide)")
     last = "stage"
     for i, tier in enumerate(tiers.tiers):
@@ -118,7 +118,7 @@ def known(column: str, kind: str) -> str:
     return f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}" if kind in ("FLOAT", "DOUBLE") else name
 
 
-def facts_of(rule: AnyRule, at: str, types: dict[str, str]) -> list[str]:
+def facts_of(rule: AnyRule, at: str) -> list[str]:
     """Columns with a rule's values for each sample: ``r`` true or false, ``v`` value, ``p`` preference.
 
     TRY: an expression that cannot be computed for one sample (a cast, say) is unknown for it and stops nobody else.
@@ -128,7 +128,9 @@ def facts_of(rule: AnyRule, at: str, types: dict[str, str]) -> list[str]:
         return f"TRY(({sql}\n)) AS {prefix}{at}"
 
     def number(sql: str, prefix: str) -> str:
-        # The same for NaN that a calculation makes.
+        if check_syntax(sql)["class"] == "COLUMN_REF":
+            return f"({sql}\n) AS {prefix}{at}"
+        # NaN that a calculation makes is as unknown as a NaN that is stored.
         return f"CASE WHEN isnan(TRY(({sql}\n))::DOUBLE) THEN NULL ELSE TRY(({sql}\n)) END AS {prefix}{at}"
 
     match rule:
@@ -158,14 +160,20 @@ def tier_stages(ctes: list[str], last: str, tiers: Tiers, i: int, tier: Tier) ->
     for name, rules in steps:
         ranked = [f"{rank(rule, at[id(rule)], source)} AS r{at[id(rule)]}" for rule in rules]
         passed = " AND ".join(f"coalesce(r{at[id(rule)]}, false)" for rule in rules)
-        # Only what later steps rank by is carried on.
         ctes.append(f"{name} AS MATERIALIZED (SELECT *, {', '.join(ranked)} FROM {source})")
         source, reached = f"(SELECT * FROM {name} WHERE {passed})", f"{name}.sample_id IS NOT NULL AND {passed}"
+    # Later steps saw fewer samples: they are joined among themselves first, so the many are joined once.
     picked = [f"{name}.r{at[id(rule)]}" for name, rules in steps for rule in rules]
     seen = [f"{name}.sample_id IS NOT NULL AS seen_{name}" for name, _ in steps]
-    joins = " ".join(f"LEFT JOIN {name} ON {name}.sample_id = c{i}.sample_id" for name, _ in steps)
-    final = reached.replace("coalesce(r", f"coalesce({steps[-1][0]}.r")
-    ctes.append(f"t{i} AS (SELECT c{i}.*, {', '.join(picked + seen)}, ({final}) AS in_{i} FROM c{i} {joins})")
+    first, last_step = steps[0][0], steps[-1][0]
+    joins = "".join(f" LEFT JOIN {name} ON {name}.sample_id = {first}.sample_id" for name, _ in steps[1:])
+    final = reached.replace("coalesce(r", f"coalesce({last_step}.r")
+    ctes.append(f"ranked{i} AS (SELECT {first}.sample_id, {', '.join(picked + seen)}, ({final}) AS in_{i} FROM {first}{joins})")
+    columns = [f"r{at[id(rule)]}" for _, rules in steps for rule in rules]
+    flags = [f"coalesce({flag}, false) AS {flag}" for flag in (*(f"seen_{name}" for name, _ in steps), f"in_{i}")]
+    ctes.append(
+        f"t{i} AS (SELECT c{i}.*, {', '.join(columns + flags)} FROM c{i} LEFT JOIN ranked{i} ON ranked{i}.sample_id = c{i}.sample_id)"
+    )
     return f"t{i}"
 
 
