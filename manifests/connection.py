@@ -68,6 +68,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
         connection.close()
         raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
     connection.execute(f"USE {ALIAS}")
+    connection.execute("SET autoinstall_known_extensions = false")  # a typo in a query must not go to the network
     connection.execute("SET TimeZone = 'UTC'")
     # Pipelines of tens of thousands of columns never happen here; progress bars are ours.
     connection.execute("SET enable_progress_bar = false")

@@ -64,7 +64,8 @@ def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope:
                 FROM refs WHERE source = $source AND listed_in = $scope
             ) here ON here.key = l.key AND here.nth = l.nth
             LEFT JOIN (
-                SELECT key, max(ordinal) AS highest, count(*) FILTER (listed_in = $scope) AS here FROM refs WHERE source = $source GROUP BY key
+                SELECT key, max(ordinal) AS highest, count(*) FILTER (listed_in = $scope) AS here
+                FROM refs WHERE source = $source GROUP BY key
             ) all_of ON all_of.key = l.key
         )
         """,

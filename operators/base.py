@@ -145,7 +145,7 @@ def field(name: str, kind: pa.DataType, doc: str, unit: str = "") -> pa.Field:
 def settings(operator: Operator) -> dict[str, Any]:
     """The operator's settings as plain JSON data."""
     assert dataclasses.is_dataclass(operator)
-    return dataclasses.asdict(operator)  # type: ignore[arg-type]
+    return dataclasses.asdict(operator)
 
 
 def fingerprint(operator: Operator) -> str:

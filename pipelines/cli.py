@@ -11,6 +11,7 @@ from manifests.errors import GoldsieveError, UsageError
 from pipelines import cli_inspect
 from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
 
+Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
 EngineOption = Annotated[Literal["ray", "inline"], typer.Option(help="ray: Ray Data, local or a cluster. inline: threads in this process.")]
 AddressOption = Annotated[str | None, typer.Option(help="Address of a running Ray cluster, for example ray://head:10001 or auto.")]
 LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
@@ -55,9 +56,9 @@ def demo(
 
     Example: goldsieve demo demo
     """
-    from pipelines.demo import run_demo
+    from pipelines.demo import describe, run_demo
 
-    out().print(run_demo(directory, engine=engine).text, markup=False)
+    out().print(describe(run_demo(directory, engine=engine)), markup=False)
 
 
 @app.command()
@@ -85,7 +86,7 @@ def init(
 def ingest(
     lake: LakeArgument,
     path: Annotated[str, typer.Argument(help="Folder, tar, table or annotation file; globs and {00000..00099} in quotes.")],
-    kind: Annotated[str | None, typer.Option(help="folder, webdataset, parquet, csv, jsonl, coco or llava. Default: guessed.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Default: guessed from the path.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the source. Default: the folder's or file's name.")] = None,
     media_column: Annotated[str | None, typer.Option(help="Table column with the path or the bytes.")] = None,
     caption_column: Annotated[str | None, typer.Option(help="Table column with the caption.")] = None,
@@ -103,9 +104,8 @@ def ingest(
     from pipelines.run import ingest as ingest_source
     from pipelines.run import recorded_run
     from pipelines.sources import SourceSpec
-    from pipelines.sources.spec import check_kind
 
-    spec = SourceSpec(path, check_kind(kind), name, media_column, caption_column, key_column)
+    spec = SourceSpec(path, kind, name, media_column, caption_column, key_column)
     with create_lake(lake) as opened, recorded_run(opened, "ingest", None, "inline") as (_, counts):
         result = ingest_source(opened, spec, Reporter(quiet=quiet))
         counts.update(vars(result))

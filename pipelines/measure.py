@@ -20,7 +20,8 @@ from pipelines.isolation import measure_suspects
 from pipelines.passes import OperatorUse, Pass, plan_passes
 from pipelines.pending import corpus_input, pending_rows
 from pipelines.progress import Reporter
-from pipelines.worker import BlockResult, Outcome, Task, check_promise
+from pipelines.worker import BlockResult, Task, check_promise
+from quality.sql_guard import check_expression, check_order
 
 COMMIT_SECONDS = 5.0
 """Finished parts are registered this often: what a crash can cost."""
@@ -47,24 +48,38 @@ def measure(
     ``only``: SQL that limits the samples of batch operators. Raises `MeasureError` when every row of an operator failed.
     """
     results = []
-    for run in plan_passes(uses):
-        for use in run.uses:
-            operator = use.operator
-            lake.set_current(
-                use.name,
-                use.fingerprint,
-                operator.version,
-                json.dumps(settings(operator), default=str),
-                operator.scope,
-                use.keyed_by,
-                signal_schema(operator.adds),
-            )
+    for run in prepare(lake, uses):
         started = time.monotonic()
         work = _corpus if run.keyed_by == "sample" else _batch
         samples, failed = work(lake, run, engine, run_id, reporter, only)
         if samples:
             results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
     return results
+
+
+def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
+    """The passes in running order; their operators become the versions that ``wide`` shows.
+
+    Raises `SqlError` for a condition or an ordering that is unsafe or names no column.
+    """
+    passes = plan_passes(uses)
+    for use in (use for run in passes for use in run.uses):
+        operator = use.operator
+        lake.set_current(
+            use.name,
+            use.fingerprint,
+            operator.version,
+            json.dumps(settings(operator), default=str),
+            operator.scope,
+            use.keyed_by,
+            signal_schema(operator.adds),
+        )
+    for use in (use for run in passes for use in run.uses):
+        if use.when:
+            check_expression(lake.connection, use.when, "wide", where=f"'when' of operator {use.name}")
+        if use.operator.reads.order_by:
+            check_order(lake.connection, use.operator.reads.order_by, "wide", where=f"ordering of operator {use.name}")
+    return passes
 
 
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
@@ -112,7 +127,6 @@ class _Committer:
         self._parts: list[Part] = []
         self._last = time.monotonic()
         self._good: dict[str, int] = defaultdict(int)
-        self._all_failed: dict[str, Outcome] = {}
 
     def add(self, result: BlockResult) -> None:
         self._check(result)

@@ -1,5 +1,7 @@
 """What still lacks a current signal: the question that makes every run a resumed one."""
 
+from typing import Any
+
 import pyarrow as pa
 
 from manifests import Lake
@@ -70,4 +72,13 @@ def corpus_input(lake: Lake, run: Pass) -> tuple[pa.Table, str]:
     finally:
         lake.connection.execute("SET arrow_lossless_conversion = false")
         lake.connection.execute("DROP TABLE corpus_input")
-    return table, str(digest)
+    return _plain_booleans(table), str(digest)
+
+
+def _plain_booleans(table: pa.Table) -> pa.Table:
+    """Undo the other thing that lossless conversion changes: booleans come as an extension type."""
+    for i, field in enumerate(table.schema):
+        if field.type == pa.bool8():
+            chunks: list[Any] = table.column(i).chunks
+            table = table.set_column(i, field.name, pa.chunked_array([chunk.storage.cast(pa.bool_()) for chunk in chunks], pa.bool_()))
+    return table

@@ -16,7 +16,7 @@ from operators.catalogue import rows as catalogue_rows
 from pipelines.data_card import CardFacts
 from pipelines.engine import Engine, EngineName, make_engine
 from pipelines.export import ExportResult, export
-from pipelines.measure import PassResult, measure
+from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
@@ -98,8 +98,8 @@ def export_tier(
         raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
     compiled = compile_tiers(lake.connection, recipe.tiers)
     facts = CardFacts(
-        rules=recipe.tiers.as_dict(),
-        funnel=[vars(step) for step in funnel(lake.connection, compiled)],
+        rules=recipe.tiers.rows(),
+        funnel=[{**step} for step in funnel(lake.connection, compiled)],
         columns={row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()},
     )
     total = lake.value("SELECT count(*) FROM wide WHERE tier = ?", [recipe.export.tier])
@@ -164,6 +164,8 @@ def run_recipe(
     reporter = reporter or Reporter()
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
         ingested = tuple(ingest(lake, spec, reporter) for spec in recipe.sources)
+        prepare(lake, recipe.operators)
+        compile_tiers(lake.connection, recipe.tiers)  # a wrong rule is found now, not after a night of measuring
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, recipe.operators, engine, address, run_id, reporter, only))
         tier(lake, recipe, run_id)

@@ -1,11 +1,41 @@
+"""Fixtures for all tests."""
+
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+EVALUATION_DATA = Path(__file__).parents[2] / "shared" / "data"
 
-@pytest.fixture
+
+@pytest.fixture(scope="session")
+def evaluation_data() -> Path:
+    """The folder of real evaluation data; tests that need it are skipped on a machine that lacks it."""
+    if not EVALUATION_DATA.is_dir():
+        pytest.skip(f"needs the evaluation data folder {EVALUATION_DATA}")
+    return EVALUATION_DATA
+
+
+@pytest.fixture(scope="session")
+def ray_engine() -> Iterator[Callable[[], object]]:
+    """Makes a `RayEngine`; one local Ray serves all tests of a session."""
+    from pipelines.engine_ray import RayEngine
+
+    made: list[RayEngine] = []
+
+    def make() -> RayEngine:
+        if not made:
+            made.append(RayEngine())
+        return made[0]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
 def need_program() -> Callable[[str], str]:
     """Path of a program that a test runs. Where it is missing the test skips; under ``.ci/run`` it fails."""
 

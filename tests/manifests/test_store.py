@@ -164,8 +164,9 @@ def test_another_process_reads_while_this_one_writes(lake: Lake) -> None:
 
 def test_one_writer_at_a_time_and_the_holder_is_named(lake: Lake) -> None:
     with lake.writing("first run"), open_lake(lake.address, read_only=False) as other:
-        with pytest.raises(LakeBusyError, match="first run"), other.writing("second"):
-            pass
+        second = other.writing("second")
+        with pytest.raises(LakeBusyError, match="first run"):
+            second.__enter__()
     with lake.writing("third"):
         pass
 
