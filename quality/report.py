@@ -89,10 +89,12 @@ def write_report(lake: Queryable, path: Path, read: ReadBytes, title: str = "Gol
 _ID = "CAST(sample_id AS VARCHAR) AS sample_id"
 # Examples are picked by a hash: the same ones every time, from all over the lake.
 _SHUFFLED = "md5(CAST(sample_id AS VARCHAR))"
+# What was not measured because the file is broken is no news beside its error.
 _RULES = f"""
 SELECT rule, count(*) AS failed, count(*) FILTER (rules = 1) AS alone,
        min_by(CAST(sample_id AS VARCHAR), {_SHUFFLED}, {PER_RULE}) AS examples
-FROM (SELECT sample_id, unnest(failed_rules) AS rule, len(failed_rules) AS rules FROM wide)
+FROM (SELECT sample_id, "error", unnest(failed_rules) AS rule, len(failed_rules) AS rules FROM wide)
+WHERE "error" IS NULL OR NOT ends_with(rule, ' (unknown)')
 GROUP BY rule ORDER BY failed DESC, rule
 """
 # Numbers and quoted names differ from file to file; the rest of the sentence is the kind.

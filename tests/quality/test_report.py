@@ -91,8 +91,10 @@ def test_counts_rules_and_errors(lake: MemoryLake, tmp_path: Path) -> None:
         lake.add(f"g{n}")
     lake.add("b1", tier="bronze", failed_rules=["silver.sharp", "silver.lit"])
     lake.add("b2", tier="bronze", failed_rules=["silver.sharp"])
-    lake.add("t1", tier="rejected", error="'a.jpg' ends after 100 of 2,000 bytes.", failed_rules=["silver.readable"])
-    lake.add("t2", tier="rejected", error="'b.jpg' ends after 7 of 81 bytes.", failed_rules=["silver.readable"])
+    lake.add(
+        "t1", tier="rejected", error="'a.jpg' ends after 100 of 2,000 bytes.", failed_rules=["bronze.readable", "silver.lit (unknown)"]
+    )
+    lake.add("t2", tier="rejected", error="'b.jpg' ends after 7 of 81 bytes.", failed_rules=["bronze.readable"])
     text, page = report(lake, tmp_path)
     rows = " ".join(text.split("\n"))
     assert '<td>silver or better</td><td class="number">3</td>' in rows
@@ -101,6 +103,7 @@ def test_counts_rules_and_errors(lake: MemoryLake, tmp_path: Path) -> None:
     assert "1 failed only this" in rows
     assert "… ends after # of # bytes." in rows  # one kind, although names and numbers differ
     assert "for example t1" in rows
+    assert "silver.lit (unknown)" not in rows
     assert "<code>sharpness &gt;= 20</code>" in rows
     assert {image["alt"] for image in page.images} == {"a cat"}
 
