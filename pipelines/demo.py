@@ -123,7 +123,7 @@ def describe(result: DemoResult, width: int = 120) -> str:
         ("the report, for a browser", result.report),
     ):
         console.print(f"{what + ':':<37}{where}", markup=False)
-    return text.getvalue()
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def tell(story: Story) -> Iterator[str]:
