@@ -93,8 +93,10 @@ _SHUFFLED = "md5(CAST(sample_id AS VARCHAR))"
 _RULES = f"""
 SELECT rule, count(*) AS failed, count(*) FILTER (rules = 1) AS alone,
        min_by(CAST(sample_id AS VARCHAR), {_SHUFFLED}, {PER_RULE}) AS examples
-FROM (SELECT sample_id, "error", unnest(failed_rules) AS rule, len(failed_rules) AS rules FROM wide)
-WHERE "error" IS NULL OR NOT ends_with(rule, ' (unknown)')
+FROM (
+    SELECT sample_id, unnest(failed) AS rule, len(failed) AS rules
+    FROM (SELECT sample_id, list_filter(failed_rules, lambda r: "error" IS NULL OR NOT ends_with(r, ' (unknown)')) AS failed FROM wide)
+)
 GROUP BY rule ORDER BY failed DESC, rule
 """
 # Numbers and quoted names differ from file to file; the rest of the sentence is the kind.

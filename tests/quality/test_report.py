@@ -101,6 +101,7 @@ def test_counts_rules_and_errors(lake: MemoryLake, tmp_path: Path) -> None:
     assert '<td>readable</td><td class="number">5</td>' in rows
     assert '<td>silver.sharp</td><td class="number">2</td>' in rows
     assert "1 failed only this" in rows
+    assert "2 failed only this" in rows  # the two broken files: what is unknown about them does not count
     assert "… ends after # of # bytes." in rows  # one kind, although names and numbers differ
     assert "for example t1" in rows
     assert "silver.lit (unknown)" not in rows
