@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 from manifests.address import LakeAddress
-from manifests.errors import LakeError
+from manifests.errors import LakeError, LakeMissingError
 
 ALIAS = "lake"
 """Name the lake has inside every connection."""
@@ -48,7 +48,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     Raises `LakeError` when there is no lake at the address, or it is of a version this DuckDB cannot read.
     """
     if address.folder and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
-        raise LakeError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
+        raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
     connection = duckdb.connect(":memory:")
     load_extension(connection, "ducklake")
     load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
@@ -68,6 +68,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
         connection.close()
         raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
     connection.execute(f"USE {ALIAS}")
+    connection.execute("SET python_enable_replacements = false")  # SQL must not reach Python variables
     connection.execute("SET autoinstall_known_extensions = false")  # a typo in a query must not go to the network
     connection.execute("SET TimeZone = 'UTC'")
     # Pipelines of tens of thousands of columns never happen here; progress bars are ours.

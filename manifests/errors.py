@@ -4,6 +4,7 @@
     |-- UsageError                 wrong call or input; exit code 2
     |   |-- RecipeError            a recipe that does not say what can be done (names line and rule)
     |   |-- SourceError            a source that cannot be listed (missing folder, unknown kind)
+    |   |-- LakeMissingError       there is no lake at the address
     |   |-- SqlError               an expression or query that is unsafe or does not bind
     |   `-- MissingDependencyError an optional package is not installed (names the install command)
     |-- LakeError                  the lake cannot be opened, or is of an unknown format
@@ -34,6 +35,10 @@ class RecipeError(UsageError):
 
 class SourceError(UsageError):
     """A source cannot be listed."""
+
+
+class LakeMissingError(UsageError):
+    """There is no lake at the address."""
 
 
 class SqlError(UsageError):

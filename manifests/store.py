@@ -17,11 +17,10 @@ from duckdb import DuckDBPyConnection
 
 from manifests.address import LakeAddress, lake_address
 from manifests.connection import ALIAS, confine, connect, identifier, quote
-from manifests.errors import LakeError, SqlError
+from manifests.errors import LakeError, LakeMissingError, SqlError
 from manifests.ingest import IngestResult, ingest_references
 from manifests.lease import lease
-from manifests.parts import Part, uuids
-from manifests.schema import MEDIA
+from manifests.parts import Part
 from manifests.tables import create_tables, ensure_signal_table, migrate, signal_table
 from manifests.wide import create_wide, current_operators
 
@@ -52,11 +51,11 @@ def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lak
 
 
 def exists(lake: Path | str | LakeAddress) -> bool:
-    """Whether a lake was created at the address."""
+    """Whether a lake was created at the address. Raises `LakeError` when what is there cannot be used."""
     try:
         with open_lake(lake):
             return True
-    except LakeError:
+    except LakeMissingError:
         return False
 
 
@@ -307,6 +306,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-__all__ = ["MEDIA", "Lake", "create_lake", "exists", "open_lake", "uuids"]

@@ -19,6 +19,7 @@ BANDS = 4
 MAX_RADIUS = 20  # more would read so many buckets that comparing all pairs is cheaper
 ROWS_A_STEP = 524_288
 PAIRS_A_STEP = 4_000_000
+FEW = 4_096  # comparing all pairs of so many takes less time than loading the compiled search
 
 Hashes = npt.NDArray[np.uint64]
 Pairs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
@@ -46,6 +47,9 @@ def pair_blocks(
     n, threads = len(hashes), threads or os.cpu_count() or 1
     checks = np.zeros(n, np.uint64) if checks is None else checks
     skip = np.zeros(n, np.bool_) if skip is None else skip
+    if n <= FEW:
+        yield from all_pairs(hashes, radius, checks, check_radius, skip)
+        return
     index = build_index(np.ascontiguousarray(hashes, np.uint64), radius)
     from operators.hamming_search import search  # compiles, so only when needed
 
@@ -64,6 +68,18 @@ def pair_blocks(
                     yield copied(buffer, found)
                 else:  # a dense neighbourhood: in smaller steps, so that rows marked meanwhile are left out
                     yield from smaller(part, first, last, buffer)
+
+
+def all_pairs(hashes: Hashes, radius: int, checks: Hashes, check_radius: int, skip: npt.NDArray[np.bool_]) -> Iterator[Pairs]:
+    """The same pairs by comparing everything, a few hundred rows at a time."""
+    step = 256
+    for start in range(0, len(hashes), step):
+        distance = np.bitwise_count(hashes[start : start + step, None] ^ hashes[None, start:])
+        near = np.triu(distance <= radius, 1)
+        near &= np.bitwise_count(checks[start : start + step, None] ^ checks[None, start:]) <= check_radius
+        near &= ~skip[start : start + step, None] & ~skip[None, start:]
+        i, j = np.nonzero(near)
+        yield (i + start).astype(np.int32), (j + start).astype(np.int32), distance[i, j]
 
 
 def smaller(part: Callable[[tuple[int, int], Pairs], int], first: int, last: int, buffer: Pairs) -> Iterator[Pairs]:

@@ -1,7 +1,7 @@
 """The inner loop of `operators.hamming`, compiled. Import it only where pairs are searched: it loads Numba.
 
-NumPy alone was not enough: candidates must be generated and compared without being stored (6.5 billion of them for a
-million hashes at radius 10), and a loop over them in compiled code needs neither the memory nor the second pass.
+Compiled, because candidates must be generated and compared without being stored: there are 6.5 billion of them for a
+million hashes at radius 10.
 """
 
 from collections.abc import Callable

@@ -57,8 +57,10 @@ def sql(
     import pyarrow.parquet
 
     from manifests import open_lake
+    from quality.sql_guard import check_query
 
     with open_lake(lake, at=at, confined=True) as opened:
+        check_query(opened.connection, query)
         rows = opened.query(query)
     if format == "parquet":
         if output is None:
@@ -124,7 +126,7 @@ def snapshots(
 
     with open_lake(lake) as opened:
         rows = opened.rows(
-            f"""SELECT snapshot_id AS snapshot, CAST(snapshot_time AS VARCHAR) AS time, commit_message AS what
+            f"""SELECT snapshot_id AS snapshot, strftime(snapshot_time, '%Y-%m-%d %H:%M:%S') AS time, commit_message AS what
             FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC LIMIT {int(limit)}"""
         )
     emit_rows(rows, as_json)
@@ -175,8 +177,10 @@ def operators(as_json: JsonOption = False) -> None:
     Example: goldsieve operators --json
     """
     from operators.catalogue import rows
+    from operators.plugins import available
 
-    emit_rows(rows(), as_json)
+    found = rows([operator() for operator in available().values()])
+    emit_rows(found if as_json else [{k: row[k] for k in ("operator", "column", "unit", "doc")} for row in found], as_json)
 
 
 def doctor(

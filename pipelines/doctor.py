@@ -98,7 +98,7 @@ def _memory() -> str:
 
 def _lake(lake: str) -> list[Finding]:
     try:
-        with open_lake(lake) as opened:
+        with open_lake(lake, read_only=False) as opened:
             samples = opened.value("SELECT count(*) FROM wide")
             interrupted = opened.value("SELECT count(*) FROM runs WHERE status = 'running'")
             orphans = opened.collect_garbage(dry_run=True)

@@ -32,8 +32,9 @@ def status(lake: Lake) -> dict[str, Any]:
         "runs": [
             row | {"counts": json.loads(row["counts"]) if row["counts"] else {}}
             for row in lake.rows(
-                """SELECT CAST(run_id AS VARCHAR) AS run_id, command, recipe, engine, status, CAST(started_at AS VARCHAR) AS started,
-                CAST(finished_at AS VARCHAR) AS finished, counts FROM runs ORDER BY started_at DESC LIMIT 10"""
+                """SELECT CAST(run_id AS VARCHAR) AS run_id, command, recipe, engine, status,
+                strftime(started_at, '%Y-%m-%d %H:%M:%S') AS started,
+                strftime(finished_at, '%Y-%m-%d %H:%M:%S') AS finished, counts FROM runs ORDER BY started_at DESC LIMIT 10"""
             )
         ],
         "exports": lake.rows("SELECT tier, directory, samples, bytes, snapshot FROM exports ORDER BY finished_at DESC LIMIT 10"),

@@ -60,7 +60,7 @@ def why(lake: Lake, name: str) -> Story:
     for operator in current_operators(lake.connection):
         key = wide[KEY_COLUMN[operator.keyed_by]]
         found = lake.rows(
-            f"""SELECT s.*, r.command, CAST(r.started_at AS VARCHAR) AS run_started, r.host, r.engine
+            f"""SELECT s.*, r.command, strftime(r.started_at, '%Y-%m-%d %H:%M:%S UTC') AS run_started, r.host, r.engine
             FROM {signal_table(operator.name)} s LEFT JOIN runs r USING (run_id) WHERE s.key = ? AND s.fingerprint = ?""",
             [key, operator.fingerprint],
         )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from manifests import Lake, create_lake, open_lake
-from manifests.errors import LakeBusyError, LakeError, PromiseError, SqlError
+from manifests.errors import LakeBusyError, LakeError, LakeMissingError, PromiseError, SqlError
 from manifests.parts import Part, signal_part, signal_schema, uuids
 from manifests.schema import REFERENCE, pair_hash
 
@@ -180,7 +180,7 @@ def test_a_moved_lake_opens(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_missing_foreign_and_newer_lakes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(LakeError, match="goldsieve init"):
+    with pytest.raises(LakeMissingError, match="goldsieve init"):
         open_lake(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     with pytest.raises(LakeError, match="is a file"):

@@ -2,6 +2,7 @@
 
 import tarfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,14 @@ from operators.testing import encode, make_batch, picture
 
 DATA = Path(__file__).parents[3] / "shared/data"
 Hashes = npt.NDArray[np.uint64]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_search() -> Iterator[None]:
+    """Small inputs go through the compiled search too, unless a test says otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "FEW", -1)
+        yield
 
 
 def clustered(seed: int, centres: int, copies: int, flips: int) -> Hashes:
@@ -41,6 +50,15 @@ def brute_force(hashes: Hashes, radius: int) -> set[tuple[int, int, int]]:
 def found(*args: object, **options: object) -> list[tuple[int, int, int]]:
     blocks = list(pair_blocks(*args, **options))  # type: ignore[arg-type]
     return [pair for block in blocks for pair in zip(*(column.tolist() for column in block), strict=True)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 20), st.integers(0, 300), st.integers(0, 5), st.integers(0, 14))
+def test_all_pairs_are_those_of_brute_force(seed: int, radius: int, centres: int, copies: int, flips: int) -> None:
+    hashes = clustered(seed, centres, copies, flips)
+    skip, checks = np.arange(len(hashes)) % 7 == 3, hashes[::-1].copy()
+    pairs = [p for block in hamming.all_pairs(hashes, radius, checks, 40, skip) for p in zip(*(c.tolist() for c in block), strict=True)]
+    assert pairs == found(hashes, radius, checks, 40, skip)
 
 
 @settings(max_examples=60, deadline=None)

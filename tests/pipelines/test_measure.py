@@ -77,7 +77,8 @@ def test_signals_errors_and_copies(lake: Lake) -> None:
     good = {k for k, row in rows.items() if row["sharpness"] is not None}
     assert good == {"p0", "p1", "p2", "p3", "copy", "small"}
     assert all(rows[k]["error"] is None and rows[k]["width"] for k in good)
-    assert rows["cut"]["error"] and rows["cut"]["media_hash"]
+    assert rows["cut"]["error"]
+    assert rows["cut"]["media_hash"]
     assert "HTML" in rows["page"]["error"]
     assert lake.value("SELECT count(*) FROM signal_phash") == 7  # the byte copy was measured once
     copies = {k for k, row in rows.items() if row["is_duplicate"]}
@@ -188,13 +189,19 @@ def check_poison_was_found(lake: Lake, folder: Path) -> None:
 def test_after_a_crash_the_killer_is_found_and_the_rest_measured(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poisoned(folder, monkeypatch)
     lake.ingest("pictures", str(folder), list_source(SourceSpec(str(folder))))
-    program = (
-        "from pathlib import Path; from manifests import open_lake; from pipelines.engine import InlineEngine; from pipelines.measure import measure;"
-        "from pipelines.passes import OperatorUse; from pipelines.progress import Reporter; from tests.poison import KillsItsProcess;"
-        "import pipelines.engine as e; e.FIRST_BLOCK_ROWS = 4; e.BLOCK_ROWS = 4;"
-        f"lake = open_lake({str(lake.address.folder)!r}, read_only=False);"
-        "measure(lake, [OperatorUse(KillsItsProcess())], InlineEngine(), lake.begin_run('t', None, None, None, 'inline'), Reporter(quiet=True))"
-    )
+    program = f"""
+import pipelines.engine as e
+from manifests import open_lake
+from pipelines.measure import measure
+from pipelines.passes import OperatorUse
+from pipelines.progress import Reporter
+from tests.poison import KillsItsProcess
+
+e.FIRST_BLOCK_ROWS = e.BLOCK_ROWS = 4
+lake = open_lake({str(lake.address.folder)!r}, read_only=False)
+run_id = lake.begin_run("t", None, None, None, "inline")
+measure(lake, [OperatorUse(KillsItsProcess())], e.InlineEngine(), run_id, Reporter(quiet=True))
+"""
     died = subprocess.run([sys.executable, "-c", program], timeout=100)
     assert died.returncode == -signal.SIGKILL
     run(lake, use(KillsItsProcess()))
@@ -202,6 +209,7 @@ def test_after_a_crash_the_killer_is_found_and_the_rest_measured(lake: Lake, fol
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(400)  # starts a dozen processes
 def test_ray_gives_the_same_answers_and_survives_a_killer(
     lake: Lake, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray_engine: Callable[[], object]
 ) -> None:
@@ -225,15 +233,24 @@ def test_killed_at_any_moment_a_rerun_completes(folder: Path, tmp_path: Path) ->
     for i in range(10, 60):
         (folder / f"q{i}.jpg").write_bytes(picture(i))
     home = tmp_path / "killed"
-    program = (
-        "import sys; from manifests import create_lake; from pipelines.engine import InlineEngine; from pipelines.measure import measure;"
-        "import pipelines.measure as m; m.COMMIT_SECONDS = 0.0; import pipelines.engine as e; e.FIRST_BLOCK_ROWS = 4; e.BLOCK_ROWS = 4;"
-        "from pipelines.passes import OperatorUse; from pipelines.progress import Reporter; from pipelines.sources import SourceSpec, list_source;"
-        "from operators.phash import PHash; from operators.image_quality import ImageQuality;"
-        f"lake = create_lake({str(home)!r}); lake.ingest('pictures', 'x', list_source(SourceSpec({str(folder)!r})));"
-        "print('go', flush=True);"
-        "measure(lake, [OperatorUse(PHash()), OperatorUse(ImageQuality())], InlineEngine(), lake.begin_run('t', None, None, None, 'inline'), Reporter(quiet=True))"
-    )
+    program = f"""
+import pipelines.engine as e
+import pipelines.measure as m
+from manifests import create_lake
+from operators.image_quality import ImageQuality
+from operators.phash import PHash
+from pipelines.passes import OperatorUse
+from pipelines.progress import Reporter
+from pipelines.sources import SourceSpec, list_source
+
+m.COMMIT_SECONDS = 0.0
+e.FIRST_BLOCK_ROWS = e.BLOCK_ROWS = 4
+lake = create_lake({str(home)!r})
+lake.ingest("pictures", "x", list_source(SourceSpec({str(folder)!r})))
+run_id = lake.begin_run("t", None, None, None, "inline")
+print("go", flush=True)
+m.measure(lake, [OperatorUse(PHash()), OperatorUse(ImageQuality())], e.InlineEngine(), run_id, Reporter(quiet=True))
+"""
     for delay in (0.15, 0.4):
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         assert process.stdout is not None
