@@ -27,7 +27,7 @@ check: env
 	$(BIN)/lint-imports
 
 bench: env
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 env: $(STAMP)
 
