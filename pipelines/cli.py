@@ -50,7 +50,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 @app.command()
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where the demo's data, lake, shards and report go.")] = Path("goldsieve-demo"),
-    engine: EngineOption = "ray",
+    engine: EngineOption = "inline",
 ) -> None:
     """Run the whole job on a small labelled data set, offline, and print what was caught and missed.
 

@@ -83,12 +83,12 @@ def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
 
 
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
-    task = Task(run, lake.address.data, run_id, engine.threads())
-    notes = lake.address.folder / "inflight" if lake.address.folder else None
-    total = failed = 0
     rows = pending_rows(lake, run, only)
     if not rows.num_rows:
         return 0, 0
+    task = Task(run, lake.address.data, run_id, engine.threads())
+    notes = lake.address.folder / "inflight" if lake.address.folder else None
+    total = failed = 0
     with reporter.meter(run.name, rows.num_rows) as on_rows:
         while rows.num_rows:
             committer = _Committer(lake, run)
