@@ -112,7 +112,9 @@ PICTURES = (
         license="CC0-1.0",
         author="Rachel Michetti",
     ),
-    _skimage("coins", "rows of ancient Greek coins in black and white", license="public domain", author="Brooklyn Museum"),
+    _skimage(
+        "coins", "rows of ancient Greek coins in black and white", license="no known copyright restrictions", author="Brooklyn Museum"
+    ),
     _skimage("grass", "a dense lawn of grass seen from above in black and white", license="CC0-1.0", author="CC0Textures"),
     _skimage("gravel", "small sharp stones of a gravel path in black and white", license="CC0-1.0", author="CC0Textures"),
     _skimage(
@@ -121,7 +123,7 @@ PICTURES = (
         ((0.00, 0.00, 0.50, 0.48), "a large brown gland"),
         ((0.49, 0.62, 0.76, 0.95), "a small round gland"),
         ((0.30, 0.52, 0.50, 0.85), "blue cell nuclei between the glands"),
-        license="public domain",
+        license="no known copyright restrictions",
         author="Center for Microscopy and Molecular Imaging",
     ),
     _skimage(

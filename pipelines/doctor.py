@@ -13,6 +13,7 @@ from manifests.address import local_lake
 from manifests.connection import connect
 from manifests.errors import GoldsieveError
 from pipelines.engine import usable_cores
+from pipelines.worker import OPENCV_ADVICE
 
 PACKAGES = ("manifests", "operators", "quality", "pipelines")
 DISTRIBUTIONS = (
@@ -43,7 +44,7 @@ def examine(lake: str | None = None) -> list[Finding]:
     """All checks; those of a lake too when one is named."""
     findings = [_one_root(), _python()]
     findings += [_distribution(name) for name in DISTRIBUTIONS]
-    findings += [_extensions(), _operators(), Finding("cores", True, str(usable_cores())), Finding("memory", True, _memory())]
+    findings += [_opencv(), _extensions(), _operators(), Finding("cores", True, str(usable_cores())), Finding("memory", True, _memory())]
     if lake is not None:
         findings += _lake(lake)
     return findings
@@ -70,6 +71,15 @@ def _distribution(name: str) -> Finding:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
         return Finding(name, False, f"not installed: pip install {name}")
+
+
+def _opencv() -> Finding:
+    try:
+        import cv2
+
+        return Finding("opencv", True, cv2.__version__)
+    except ImportError as error:
+        return Finding("opencv", False, f"{error}; on Debian or Ubuntu: {OPENCV_ADVICE}")
 
 
 def _extensions() -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.errors import MediaError, PromiseError
+from manifests.errors import MediaError, MissingDependencyError, PromiseError
 from manifests.parts import Part, media_part, signal_part, uuids
 from manifests.schema import media_hash, pair_hash
 from operators.base import Batch, BatchFn, Columns, Header, Operator, View, columns_from
@@ -19,6 +19,8 @@ from operators.media import Media
 from pipelines.passes import Pass
 from pipelines.pending import TODO
 from pipelines.reader import Reader
+
+OPENCV_ADVICE = "apt-get install libgl1 libglib2.0-0"
 
 BATCH_ROWS = 32
 BATCH_BYTES = 64 << 20
@@ -247,9 +249,8 @@ def _batch(operator: Operator, records: list[dict[str, Any]], samples: list[Medi
 
 def _one_thread_per_call() -> None:
     """Our threads run side by side; a pool inside each OpenCV call would only get in their way."""
-    import cv2
-
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingDependencyError(f"OpenCV cannot be loaded ({error}). On Debian or Ubuntu: {OPENCV_ADVICE}") from error
     cv2.setNumThreads(1)
-
-
-__all__ = ["BlockResult", "Task", "Worker"]
