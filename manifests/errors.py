@@ -9,6 +9,7 @@
     |   `-- MissingDependencyError an optional package is not installed (names the install command)
     |-- LakeError                  the lake cannot be opened, or is of an unknown format
     |   `-- LakeBusyError          another run holds the lake (names the holder)
+    |-- Interrupted                Ctrl-C; exit code 130: safe to rerun
     |-- MediaError                 one sample's bytes cannot be read or decoded; becomes the sample's error
     |-- PromiseError               an operator returned other columns, types or lengths than it promised
     `-- MeasureError               every row of an operator failed: a set-up fault, not a data fault
@@ -55,6 +56,12 @@ class LakeError(GoldsieveError):
 
 class LakeBusyError(LakeError):
     """Another process writes to the lake."""
+
+
+class Interrupted(GoldsieveError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
 
 
 class MediaError(GoldsieveError):

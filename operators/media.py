@@ -206,16 +206,21 @@ def _open(data: bytes, name: str) -> Image.Image:
     # off for good, and again if someone resets the filters.
     if _QUIET not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-    if name == "TIFF":
-        _silence_libtiff()
-    if name == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
+    load_codecs()
     return Image.open(io.BytesIO(data), formats=(name,))
 
 
 @lru_cache(maxsize=1)
+def load_codecs() -> None:
+    """Load all that decoding needs. Call it before threads start: imports inside them are slow and can lock each other out."""
+    import pillow_heif
+    import simplejpeg  # noqa: F401
+
+    Image.init()
+    pillow_heif.register_heif_opener()
+    _silence_libtiff()
+
+
 def _silence_libtiff() -> None:
     """Takes away libtiff's default handlers, which print every error of a damaged file to stderr; Pillow reports them anyway."""
     package = Path(PIL.__file__).parent

@@ -3,12 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
-from manifests.errors import GoldsieveError, UsageError
-from pipelines import cli_inspect
+from manifests.errors import GoldsieveError, Interrupted, UsageError
+from pipelines import cli_decide, cli_inspect
 from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
@@ -21,8 +22,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RateOption = Annotated[float, typer.Option(help="End with exit code 1 when a larger share of the samples failed.", min=0, max=1)]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
+
+class Commands(TyperGroup):
+    """Ends with a sentence when the user presses Ctrl-C; Typer would say nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "Query interrupted" not in str(error):  # DuckDB's way to say the same
+                raise
+            raise Interrupted("stopped. Finished work is stored; run the same command again to go on.") from None
+
+
 app = typer.Typer(
     name="goldsieve",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -297,6 +312,7 @@ def gc(
 
 
 cli_inspect.register(app)
+cli_decide.register(app)
 
 
 def describe_export(result: object) -> str:
@@ -330,8 +346,6 @@ def main() -> None:
         if debugging():
             raise
         _end(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _end("stopped. Finished work is stored; run the same command again to go on.", 130)
     except BrokenPipeError:
         os._exit(0)  # the reader of our output is gone, as with `| head`
     except MemoryError:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from manifests.errors import GoldsieveError
-from pipelines.engine import EngineName, OnRows, WorkerDied, blocks, usable_cores
+from pipelines.engine import EngineName, InlineEngine, OnRows, WorkerDied, blocks, usable_cores
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker
@@ -25,6 +25,9 @@ MAX_THREADS = 4
 
 WAVE_ROWS = 1_000_000
 """Rows given to Ray Data at once, so that references of any number of samples fit its object store."""
+
+SMALL_ROWS = 50_000
+"""A pass over so few captions or columns is done in the driver before an actor has started."""
 
 PACKAGES = ("manifests", "operators", "quality", "pipelines")
 
@@ -71,6 +74,9 @@ class RayEngine:
 
     def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
         gpus = max((use.operator.gpus for use in task.run.uses), default=0.0)
+        if not (gpus or task.run.reads_media) and rows.num_rows <= SMALL_ROWS:
+            yield from InlineEngine().run(task, rows, notes, on_rows)
+            return
         actors = max(1, self._cpus() // task.threads)
         for start in range(0, rows.num_rows, WAVE_ROWS):
             wave = list(blocks(rows.slice(start, WAVE_ROWS)))

@@ -26,10 +26,8 @@ def noted(folder: Path | None, block: pa.Table) -> Iterator[None]:
         out.write_table(block.select(["ref_hash"]))
     try:
         yield
-    except Exception:
+    finally:
         path.unlink(missing_ok=True)
-        raise
-    path.unlink(missing_ok=True)
 
 
 def suspects(folder: Path | None) -> set[str]:

@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from manifests import Lake
 from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
+from manifests.wide import words_of
 from operators.base import Batch, settings
 from pipelines import journal
 from pipelines.engine import Engine, WorkerDied
 from pipelines.isolation import measure_suspects
 from pipelines.passes import OperatorUse, Pass, plan_passes
-from pipelines.pending import corpus_input, pending_rows
+from pipelines.pending import corpus_input, corpus_sql, pending_rows
 from pipelines.progress import Reporter
 from pipelines.worker import BlockResult, Task, check_promise
 from quality.sql_guard import check_expression, check_order
@@ -87,7 +88,7 @@ def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: R
     if not rows.num_rows:
         return 0, 0
     task = Task(run, lake.address.data, run_id, engine.threads())
-    notes = lake.address.folder / "inflight" if lake.address.folder else None
+    notes = lake.notes
     total = failed = 0
     with reporter.meter(run.name, rows.num_rows) as on_rows:
         while rows.num_rows:
@@ -95,7 +96,10 @@ def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: R
             suspects = journal.suspects(notes)
             suspected = pc.is_in(rows["ref_hash"], pa.array(sorted(suspects), type=pa.string()))
             if suspects:
-                reporter.say("A worker died while measuring; looking for the sample that did it, each try in a process of its own.")
+                reporter.say(
+                    f"A process died while it measured {len(suspects):,} samples. Trying these apart from the others, "
+                    "in case one of them killed it."
+                )
             for result in measure_suspects(task, rows.filter(suspected), engine.isolated):
                 on_rows(result.samples, result.failed)
                 committer.add(result)
@@ -157,8 +161,10 @@ class _Committer:
 def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
     (use,) = run.uses
     operator = use.operator
+    done = lake.rows("SELECT input_digest, snapshot FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
+    if done and lake.inputs_version(words_of(*corpus_sql(use))) <= done[0]["snapshot"]:
+        return 0, 0
     table, digest = corpus_input(lake, run)
-    done = lake.rows("SELECT input_digest FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
     if done and done[0]["input_digest"] == digest:
         return 0, 0
     with reporter.meter(run.name, table.num_rows) as on_rows:

@@ -15,7 +15,7 @@ from manifests.errors import MediaError, MissingDependencyError, PromiseError
 from manifests.parts import Part, media_part, signal_part, uuids
 from manifests.schema import media_hash, pair_hash
 from operators.base import Batch, BatchFn, Columns, Header, Operator, View, columns_from
-from operators.media import Media
+from operators.media import Media, load_codecs
 from pipelines.passes import Pass
 from pipelines.pending import TODO
 from pipelines.reader import Reader
@@ -98,6 +98,7 @@ class Worker:
         self.task = task
         self.views = tuple(dict.fromkeys(v for use in task.run.uses for v in use.operator.reads.views))
         _one_thread_per_call()
+        load_codecs()
         self.functions: list[BatchFn] = [use.operator.open() for use in task.run.uses]
         self.reader = Reader()
         self.pool = ThreadPoolExecutor(task.threads, thread_name_prefix="measure")
