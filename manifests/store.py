@@ -1,13 +1,14 @@
 """The lake: the only writer of the manifest, and the way to read it."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import platform
 import sqlite3
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from manifests.ingest import IngestResult, ingest_references
 from manifests.lease import lease
 from manifests.parts import Part
 from manifests.tables import create_tables, ensure_signal_table, migrate, signal_table
-from manifests.wide import create_wide, current_operators
+from manifests.wide import create_wide, current_operators, used_operators
 
 DATA_TABLES = ("refs", "media", "labels", "captions")
 """With the signal tables: what tiers are computed from."""
@@ -38,16 +39,37 @@ def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lak
         if address.folder.exists() and not address.folder.is_dir():
             raise LakeError(f"{address.folder} is a file: a lake is a folder.")
         address.folder.mkdir(parents=True, exist_ok=True)
-    if exists(address):
-        return open_lake(address, read_only=False)
-    connection = connect(address, read_only=False, create=True)
-    create_tables(connection)
-    create_wide(connection)
-    connection.close()
     if address.is_local:
-        with contextlib.closing(sqlite3.connect(address.catalog.removeprefix("sqlite:"))) as catalog:
-            catalog.execute("PRAGMA journal_mode = WAL")
+        if not _catalog_file(address).exists():
+            _create_catalog(address)
+    elif not exists(address):
+        _create(address)
     return open_lake(address, read_only=False)
+
+
+def _create(address: LakeAddress) -> None:
+    with contextlib.closing(connect(address, read_only=False, create=True)) as connection:
+        create_tables(connection)
+        create_wide(connection)
+
+
+def _create_catalog(address: LakeAddress) -> None:
+    """A SQLite catalog appears complete or not at all: a process may be killed at any moment, or another one be as fast."""
+    path = _catalog_file(address)
+    new = path.with_name(f".{path.name}.{uuid.uuid4()}")
+    try:
+        _create(dataclasses.replace(address, catalog=f"sqlite:{new}"))
+        with contextlib.closing(sqlite3.connect(new)) as catalog:
+            catalog.execute("PRAGMA journal_mode = WAL")
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)  # unlike a rename it never replaces the lake of somebody who was faster
+    finally:
+        for leftover in path.parent.glob(f"{new.name}*"):
+            leftover.unlink()
+
+
+def _catalog_file(address: LakeAddress) -> Path:
+    return Path(address.catalog.removeprefix("sqlite:"))
 
 
 def exists(lake: Path | str | LakeAddress) -> bool:
@@ -94,6 +116,11 @@ class Lake:
     def close(self) -> None:
         self.connection.close()
 
+    @property
+    def notes(self) -> Path | None:
+        """Where workers note what they are measuring (`pipelines.journal`); None for a lake without a folder of its own."""
+        return self.address.folder / "inflight" if self.address.folder else None
+
     # reading
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, at: int | None = None) -> pa.Table:
@@ -122,16 +149,25 @@ class Lake:
 
     def data_version(self) -> int:
         """The last snapshot that changed references, media or signals (not tiers, runs or exports)."""
+        return self.changed_at("list_contains(?, table_name) OR starts_with(table_name, 'signal_')", list(DATA_TABLES))
+
+    def inputs_version(self, words: Set[str] | None) -> int:
+        """The last snapshot that changed what ``wide`` tells in columns with these names (lower case); None: in any column."""
+        tables = ["refs", "media", "operator_versions"]
+        tables += ["tiers", "tierings"] if words is None or words & {"tier", "failed_rules"} else []
+        tables += [signal_table(name) for name in used_operators(current_operators(self.connection), words)]
+        return self.changed_at("list_contains(?, table_name)", tables)
+
+    def changed_at(self, condition: str, tables: list[str]) -> int:
+        """The last snapshot that changed a table for which the condition on ``table_name`` holds; 0: none did."""
         return int(
             self.value(
                 f"""
-                WITH data_tables AS (
-                    SELECT CAST(table_id AS VARCHAR) AS id FROM ducklake_table_info('{ALIAS}')
-                    WHERE list_contains(?, table_name) OR starts_with(table_name, 'signal_')
-                ), changes AS (SELECT snapshot_id, flatten(map_values(changes)) AS tables FROM ducklake_snapshots('{ALIAS}'))
-                SELECT coalesce(max(snapshot_id), 0) FROM changes WHERE list_has_any(tables, (SELECT list(id) FROM data_tables))
+                WITH wanted AS (SELECT CAST(table_id AS VARCHAR) AS id FROM ducklake_table_info('{ALIAS}') WHERE {condition}),
+                changes AS (SELECT snapshot_id, flatten(map_values(changes)) AS tables FROM ducklake_snapshots('{ALIAS}'))
+                SELECT coalesce(max(snapshot_id), 0) FROM changes WHERE list_has_any(tables, (SELECT list(id) FROM wanted))
                 """,
-                [list(DATA_TABLES)],
+                [tables],
             )
         )
 
@@ -162,7 +198,23 @@ class Lake:
     def ingest(self, source: str, scope: str, batches: Iterator[pa.RecordBatch]) -> IngestResult:
         """Bring the manifest in line with a listing of one source (see `manifests.ingest`)."""
         with self.transaction(f"ingest {source}") as connection:
+            connection.execute("DELETE FROM listings WHERE source = ? AND listed_in = ?", [source, scope])
             return ingest_references(connection, source, scope, batches)
+
+    def remember_listing(self, source: str, scope: str, digest: str) -> None:
+        """Note what the containers of a listed source were like, if all its samples lie inside them (see `listed_before`)."""
+        with self.transaction(f"listed {source}") as connection:
+            connection.execute("INSERT INTO listings VALUES (?, ?, ?, now())", [source, scope, digest])
+
+    def listed_before(self, source: str, scope: str, digest: str) -> IngestResult | None:
+        """What ingesting would find, when the containers are as they were when the source was last listed."""
+        if not self.value("SELECT count(*) FROM listings WHERE source = ? AND listed_in = ? AND digest = ?", [source, scope, digest]):
+            return None
+        counts = self.connection.execute(
+            'SELECT count(*), count("error") FROM refs WHERE source = ? AND listed_in = ? AND NOT vanished', [source, scope]
+        ).fetchone()
+        samples, errors = counts or (0, 0)
+        return IngestResult(source, 0, 0, samples, 0, errors)
 
     def set_current(
         self, operator: str, fingerprint: str, version: str, settings: str, scope: str, keyed_by: str, schema: pa.Schema
@@ -257,6 +309,8 @@ class Lake:
             for table in tables + (["media"] if operators is None else []):
                 total += int(self.value(f'SELECT count(*) FROM {identifier(table)} WHERE "error" IS NOT NULL') or 0)
                 connection.execute(f'DELETE FROM {identifier(table)} WHERE "error" IS NOT NULL')
+            if operators is None:
+                connection.execute("DELETE FROM listings")  # what listing could not read may be readable now
         return total
 
     def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
@@ -267,6 +321,8 @@ class Lake:
         removed = [str(row[0]) for row in rows]
         if "://" not in self.address.data:
             unfinished = [str(p) for p in Path(self.address.data).glob("**/.part-*.parquet")]
+            if self.address.folder:
+                unfinished += [str(p) for p in self.address.folder.glob(f".{_catalog_file(self.address).name}.*")]
             if not dry_run:
                 for path in unfinished:
                     Path(path).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from manifests.connection import identifier
 from manifests.errors import LakeError, PromiseError
 from manifests.schema import MEDIA
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 TABLES = {
     "goldsieve": "key VARCHAR, value VARCHAR",
@@ -23,6 +23,7 @@ TABLES = {
         byte_length BIGINT, stamp VARCHAR, modality VARCHAR, caption VARCHAR, captions VARCHAR[], caption_hash UUID, metadata JSON,
         license VARCHAR, author VARCHAR, source_url VARCHAR, parent_id UUID, span_start_s DOUBLE, span_end_s DOUBLE, "error" VARCHAR,
         vanished BOOLEAN, ingested_at TIMESTAMPTZ""",
+    "listings": "source VARCHAR, listed_in VARCHAR, digest VARCHAR, listed_at TIMESTAMPTZ",
     "operator_versions": """
         name VARCHAR, fingerprint VARCHAR, version VARCHAR, settings JSON, scope VARCHAR, keyed_by VARCHAR, columns VARCHAR[],
         recorded_at TIMESTAMPTZ""",
@@ -42,16 +43,24 @@ TABLES = {
     "labels": "sample_id UUID, label VARCHAR, value VARCHAR, author VARCHAR, created_at TIMESTAMPTZ",
 }
 
-SAMPLES_VIEW = """
-CREATE OR REPLACE VIEW samples AS
+_SAMPLE = """
 SELECT r.sample_id, r.modality, r.source, r.key, r.uri, r.byte_offset, coalesce(r.byte_length, m.byte_length) AS byte_length,
     m.media_hash, r.caption_hash,
     CASE WHEN m.media_hash IS NOT NULL THEN CAST(md5(concat(m.media_hash, r.caption_hash)) AS UUID) END AS pair_hash,
     m.format, m.width, m.height, m.duration_s, m.fps, r.parent_id, r.span_start_s, r.span_end_s,
     r.caption, r.captions, r.metadata, r.license, r.author, r.source_url, coalesce(r."error", m."error") AS "error",
     r.vanished, r.ingested_at, r.ref_hash
-FROM refs r LEFT JOIN media m ON m.ref_hash = r.ref_hash
+FROM {refs} r LEFT JOIN {media} m ON m.ref_hash = r.ref_hash
 """
+
+
+def samples_sql(sample_ids: str | None = None, ref_hashes: str | None = None) -> str:
+    """``SELECT`` of the view ``samples``; of some samples only when SQL lists of their ids are given."""
+    if sample_ids is None:
+        return _SAMPLE.format(refs="refs", media="media")
+    return _SAMPLE.format(
+        refs=f"(SELECT * FROM refs WHERE sample_id IN {sample_ids})", media=f"(SELECT * FROM media WHERE ref_hash IN {ref_hashes})"
+    )
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -60,12 +69,16 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for name, columns in TABLES.items():
         connection.execute(f"CREATE TABLE {name} ({columns})")
     create_from_schema(connection, "media", MEDIA)
-    connection.execute(SAMPLES_VIEW)
+    connection.execute(f"CREATE OR REPLACE VIEW samples AS {samples_sql()}")
     connection.execute("INSERT INTO goldsieve VALUES ('format_version', ?)", [str(FORMAT_VERSION)])
     connection.execute("COMMIT")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = ()
+def _add_listings(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE listings (source VARCHAR, listed_in VARCHAR, digest VARCHAR, listed_at TIMESTAMPTZ)")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (_add_listings,)
 """``MIGRATIONS[n]`` turns format n + 1 into n + 2. Append only."""
 
 

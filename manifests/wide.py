@@ -1,12 +1,14 @@
 """The view ``wide``: one row a sample, with every current signal under the name recipes use."""
 
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import duckdb
 
 from manifests.connection import identifier, quote
-from manifests.schema import WIDE_ALWAYS
-from manifests.tables import signal_table
+from manifests.schema import WIDE_ALWAYS, pair_hash
+from manifests.tables import samples_sql, signal_table
 
 SAMPLE_COLUMNS = (
     *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash", "pair_hash"),
@@ -37,40 +39,102 @@ def current_operators(connection: duckdb.DuckDBPyConnection) -> list[CurrentOper
     return [CurrentOperator(name, fingerprint, keyed_by, tuple(columns)) for name, fingerprint, keyed_by, columns in rows]
 
 
-def wide_columns(operators: list[CurrentOperator]) -> dict[str, str]:
-    """SQL of every operator column of ``wide`` by its name there.
+def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]:
+    """Operator and SQL of every operator column of ``wide`` by its name there.
 
     A column is shown under its own name. Where two operators, or an operator and a sample column, have the same name,
     the later operator's is shown as ``<operator>_<column>``.
     """
     taken = {*SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "aspect", "error", "tier", "failed_rules"}
-    shown: dict[str, str] = {}
+    shown: dict[str, tuple[str, str]] = {}
     for operator in operators:
         for column in operator.columns:
             name = column if column not in taken else f"{operator.name}_{column}"
             taken.add(name)
-            shown[name] = f"{operator.name}.{identifier(column)}"
+            shown[name] = operator.name, f"{operator.name}.{identifier(column)}"
     return shown
 
 
-def wide_sql(operators: list[CurrentOperator]) -> str:
-    """``SELECT`` of the view ``wide`` for these operators."""
+def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> set[str]:
+    """Names of the operators whose tables ``wide`` needs for columns with these names (lower case); None: all columns."""
     names = {operator.name for operator in operators}
+    if words is None or "error" in words:
+        return names
+    used = {operator for name, (operator, _) in wide_columns(operators).items() if name.lower() in words}
+    if words & set(DUPLICATE_COLUMNS):
+        used |= {EXACT, NEAR}
+    if NEAR in used:  # its key depends on the kept exact copy
+        used.add(EXACT)
+    return used & names
+
+
+def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, keys: Mapping[str, str] | None = None) -> str:
+    """``SELECT`` of the view ``wide`` for these operators.
+
+    ``words`` (lower case): leave out the tables none of whose columns is named here, with their columns: DuckDB must join
+    them otherwise, because it cannot know that a key is there once. ``keys``: SQL lists of values by kind of key, and
+    ``ref`` and ``kept``, of some samples: only their rows are joined (see `wide_rows_sql`).
+    """
+    columns = wide_columns(operators)
+    names = used_operators(operators, words)
+    joined = [operator for operator in operators if operator.name in names]
     select = [f"s.{column}" for column in SAMPLE_COLUMNS]
     select.append("CAST(s.width AS DOUBLE) / nullif(s.height, 0) AS aspect")
-    columns = wide_columns(operators)
-    select += [f"{sql} AS {identifier(name)}" for name, sql in columns.items()]
+    select += [f"{sql} AS {identifier(name)}" for name, (operator, sql) in columns.items() if operator in names]
     select += [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in WIDE_ALWAYS.items() if name not in columns]
-    select += _duplicates(EXACT in names, NEAR in names)
-    failures = [f'{quote(o.name + ": ")} || {o.name}."error"' for o in operators]
-    select.append(f's."error" AS sample_error, coalesce({", ".join(["s." + identifier("error"), *failures])}) AS "error"')
-    select.append("t.tier, t.failed_rules")
-    joins = "".join(_join(o, EXACT in names) for o in sorted(operators, key=lambda o: (o.name == NEAR, o.name)))
-    latest = "SELECT sample_id, tier, failed_rules FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings)"
-    return (
-        "SELECT " + ",\n  ".join(select) + "\nFROM samples s" + joins + f"\nLEFT JOIN ({latest}) t ON t.sample_id = s.sample_id"
-        "\nWHERE NOT s.vanished"
-    )
+    if words is None or words & set(DUPLICATE_COLUMNS):
+        select += _duplicates(EXACT in names, NEAR in names)
+    select.append('s."error" AS sample_error')
+    if len(joined) == len(operators):
+        failures = [f'{quote(o.name + ": ")} || {o.name}."error"' for o in operators]
+        select.append(f'coalesce({", ".join(["s." + identifier("error"), *failures])}) AS "error"')
+    keys = keys or {}
+    samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
+    joins = "".join(_join(o, EXACT in names, keys) for o in sorted(joined, key=lambda o: (o.name == NEAR, o.name)))
+    if words is None or words & {"tier", "failed_rules"}:
+        select.append("t.tier, t.failed_rules")
+        latest = "SELECT sample_id, tier, failed_rules FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings)"
+        latest += f" AND sample_id IN {keys['sample']}" if keys else ""
+        joins += f"\nLEFT JOIN ({latest}) t ON t.sample_id = s.sample_id"
+    return "SELECT " + ",\n  ".join(select) + f"\nFROM {samples} s" + joins + "\nWHERE NOT s.vanished"
+
+
+def narrow(connection: duckdb.DuckDBPyConnection, *texts: str) -> str:
+    """``wide`` as a subquery that has at least the columns named in pieces of SQL, joined from no more tables than these need."""
+    return f"({wide_sql(current_operators(connection), words_of(*texts))})"
+
+
+def words_of(*texts: str) -> Set[str] | None:
+    """All words in pieces of SQL, lower case; None when columns are chosen by a pattern."""
+    words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
+    return None if "columns" in words else words
+
+
+def wide_rows_sql(connection: duckdb.DuckDBPyConnection, sample_ids: Sequence[str], *texts: str) -> str:
+    """SQL of the rows that ``wide`` has for a few samples, with the columns of `narrow`; tables are read by their keys."""
+
+    def listed(values: Iterable[object]) -> str:
+        texts = sorted({str(value) for value in values if value is not None})
+        return f"({', '.join(f'CAST({quote(text)} AS UUID)' for text in texts)})" if texts else "(NULL)"
+
+    operators = current_operators(connection)
+    ids = listed(sample_ids)
+    refs = connection.execute(f"SELECT ref_hash, caption_hash FROM refs WHERE sample_id IN {ids}").fetchall()
+    ref_hashes = listed(ref for ref, _ in refs)
+    media = dict(connection.execute(f"SELECT ref_hash, media_hash FROM media WHERE ref_hash IN {ref_hashes}").fetchall())
+    kept: list[object] = [*sample_ids]
+    for exact in (o for o in operators if o.name == EXACT):
+        query = f"SELECT exact_duplicate_of FROM {signal_table(EXACT)} WHERE key IN {ids} AND fingerprint = ?"
+        kept += [row[0] for row in connection.execute(query, [exact.fingerprint]).fetchall()]
+    keys = {
+        "sample": ids,
+        "ref": ref_hashes,
+        "media": listed(media.values()),
+        "caption": listed(caption for _, caption in refs),
+        "pair": listed(pair_hash(media[ref], caption) for ref, caption in refs if media.get(ref)),
+        "kept": listed(kept),
+    }
+    return wide_sql(operators, words_of(*texts), keys)
 
 
 def create_wide(connection: duckdb.DuckDBPyConnection) -> None:
@@ -78,14 +142,16 @@ def create_wide(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE OR REPLACE VIEW wide AS " + wide_sql(current_operators(connection)))
 
 
-def _join(operator: CurrentOperator, has_exact: bool) -> str:
+def _join(operator: CurrentOperator, has_exact: bool, keys: Mapping[str, str]) -> str:
     columns = ", ".join(["key", *(identifier(c) for c in operator.columns), '"error"'])
     key = f"s.{KEY_COLUMN[operator.keyed_by]}"
+    where = f"fingerprint = {quote(operator.fingerprint)}"
+    where += f" AND key IN {keys['kept' if operator.name == NEAR and has_exact else operator.keyed_by]}" if keys else ""
     if operator.name == NEAR and has_exact:
         # A near duplicate of the kept copy is one of each exact copy of it.
         key = f"coalesce({EXACT}.exact_duplicate_of, s.sample_id)"
     return (
-        f"\nLEFT JOIN (SELECT {columns} FROM {identifier(signal_table(operator.name))} WHERE fingerprint = {quote(operator.fingerprint)}) "
+        f"\nLEFT JOIN (SELECT {columns} FROM {identifier(signal_table(operator.name))} WHERE {where}) "
         f"{operator.name} ON {operator.name}.key = {key}"
     )
 

@@ -49,7 +49,7 @@ class ExportFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if any(entry.name != STATE for entry in self.path.iterdir()) or self.journal.exists():
-                found = self._plan()
+                found = self.plan()
                 if found is None:
                     raise UsageError(f"The export folder {self.path} is not empty and holds no export: choose another folder.")
                 if found != plan and not overwrite:
@@ -100,7 +100,7 @@ class ExportFolder:
         write_atomic(self.path / "README.md", card)
         write_atomic(self.path / "index.json", json.dumps(index, indent=1, sort_keys=True) + "\n")
 
-    def _plan(self) -> str | None:
+    def plan(self) -> str | None:
         """Digest of the plan this folder was made for; None when no export made it."""
         try:
             found = json.loads(self.journal.read_text().split("\n")[0])["plan"]

@@ -70,14 +70,15 @@ def plan_passes(uses: Sequence[OperatorUse]) -> list[Pass]:
 
     Raises `RecipeError` for operators that depend on each other in a circle.
     """
+    owners = column_owners()
     chosen = {use.name: use for use in uses}
     queue = list(uses)
     while queue:
-        for name in dependencies(queue.pop()):
+        for name in dependencies(queue.pop(), owners):
             if name not in chosen:
                 chosen[name] = OperatorUse(make(name))
                 queue.append(chosen[name])
-    waiting = {name: dependencies(use) & chosen.keys() for name, use in chosen.items()}
+    waiting = {name: dependencies(use, owners) & chosen.keys() for name, use in chosen.items()}
     passes: list[Pass] = []
     while waiting:
         ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
@@ -89,9 +90,8 @@ def plan_passes(uses: Sequence[OperatorUse]) -> list[Pass]:
     return passes
 
 
-def dependencies(use: OperatorUse) -> set[str]:
-    """Names of the operators whose columns this one reads, orders by, or mentions in its ``when``."""
-    owners = _column_owners()
+def dependencies(use: OperatorUse, owners: Mapping[str, str]) -> set[str]:
+    """Names of the operators whose columns this one reads, orders by, or mentions in its ``when``; ``owners`` is `column_owners`."""
     words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", f"{use.when} {use.operator.reads.order_by}")) | set(use.operator.reads.columns)
     words -= set(SAMPLE_COLUMNS) | {"aspect", "error", "tier"}
     needed = {owners[word] for word in words if word in owners}
@@ -103,7 +103,8 @@ def dependencies(use: OperatorUse) -> set[str]:
     return needed - {use.name}
 
 
-def _column_owners() -> Mapping[str, str]:
+def column_owners() -> Mapping[str, str]:
+    """The operator that adds a column, by the column's name."""
     owners: dict[str, str] = {}
     for name, cls in available().items():
         for column in cls.adds.names:  # type: ignore[attr-defined]  # a class attribute on every operator class

@@ -7,8 +7,8 @@ import pyarrow as pa
 from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
-from manifests.wide import KEY_COLUMN
-from pipelines.passes import Pass
+from manifests.wide import KEY_COLUMN, narrow
+from pipelines.passes import OperatorUse, Pass
 
 REFERENCE_COLUMNS = ("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash")
 TODO = "todo"
@@ -39,12 +39,13 @@ def pending_rows(lake: Lake, run: Pass, only: str = "") -> pa.Table:
         content = "w.caption_hash"
     elif run.keyed_by == "pair":
         content += ", w.caption_hash"
+    wide = narrow(lake.connection, only, *columns, *(use.when for use in run.uses))
     return lake.query(
         f"""
         WITH open AS (
             SELECT {", ".join(f"w.{c}" for c in REFERENCE_COLUMNS)} {"".join(f", w.{identifier(c)}" for c in columns)},
                 CAST({" | ".join(f"({t})" for t in todo)} AS BIGINT) AS {TODO}
-            FROM wide w {" ".join(joins)}
+            FROM {wide} w {" ".join(joins)}
             WHERE ({readable}) {f"AND ({only})" if only else ""}
         )
         SELECT * FROM open WHERE {TODO} > 0
@@ -54,16 +55,22 @@ def pending_rows(lake: Lake, run: Pass, only: str = "") -> pa.Table:
     )
 
 
+def corpus_sql(use: OperatorUse) -> tuple[str, ...]:
+    """What a corpus operator names of ``wide``."""
+    return ("sample_id", "media_hash", *use.operator.reads.columns, use.when, use.operator.reads.order_by)
+
+
 def corpus_input(lake: Lake, run: Pass) -> tuple[pa.Table, str]:
     """All rows of a corpus operator, best first, and a digest of them that tells whether they changed."""
     (use,) = run.uses
     reads = use.operator.reads
     columns = ", ".join(identifier(c) for c in dict.fromkeys(("sample_id", "media_hash", *reads.columns)))
     when = f"WHERE coalesce(({use.when}), false)" if use.when else ""
+    wide = narrow(lake.connection, *corpus_sql(use))
     order = ", ".join(filter(None, (reads.order_by, "media_hash", "sample_id")))
     lake.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE corpus_input AS "
-        f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS preference FROM wide {when}"
+        f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS preference FROM {wide} wide {when}"
     )
     digest = lake.value("SELECT concat(count(*), ':', bit_xor(hash(c))) FROM corpus_input c")
     lake.connection.execute("SET arrow_lossless_conversion = true")  # ids as UUIDs, not as text

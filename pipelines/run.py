@@ -11,17 +11,21 @@ from typing import Any
 from manifests import Lake, create_lake
 from manifests.errors import GoldsieveError, UsageError
 from manifests.ingest import IngestResult
+from manifests.wide import narrow
 from operators import ALL
 from operators.catalogue import rows as catalogue_rows
+from pipelines import journal
 from pipelines.data_card import CardFacts
 from pipelines.engine import Engine, EngineName, make_engine
-from pipelines.export import ExportResult, export
+from pipelines.export import ExportResult, export, finished_before
 from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.sources import SourceSpec, list_source, source_name
+from pipelines.sources.containers import Held, containers, containers_digest
+from quality.presets import scale_warnings
 from quality.tiers import Movement, compile_tiers, funnel, movement
 
 
@@ -43,17 +47,30 @@ class RunResult:
         return self.failed / self.samples if self.samples else 0.0
 
 
-def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
-    """List one source and bring the manifest in line with it. Reads no media. Hold the lake's lease."""
-    name = source_name(spec)
+def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = True) -> IngestResult:
+    """List one source and bring the manifest in line with it. Reads no media. Hold the lake's lease.
+
+    ``again`` False: a source of archives or tables whose files have not changed since they were listed is not listed again.
+    """
+    name, scope = source_name(spec), str(Path(spec.path).expanduser().absolute())
+    files = containers(spec)
+    digest = containers_digest(spec, files)
+    if not again and files and (known := lake.listed_before(name, scope, digest)):
+        reporter.say(f"ingest {name}: its {len(files):,} files are as they were, {known.unchanged:,} references")
+        return known
+    held = Held(files)
     with reporter.meter(f"ingest {name}", 0, "references") as count:
 
         def counted() -> Iterator[Any]:
             for batch in list_source(spec):
                 count(batch.num_rows, 0)
+                held.add(batch)
                 yield batch
 
-        return lake.ingest(name, str(Path(spec.path).expanduser().absolute()), counted())
+        result = lake.ingest(name, scope, counted())
+    if files and held.all:
+        lake.remember_listing(name, scope, digest)
+    return result
 
 
 def default_uses(names: Sequence[str] = ()) -> list[OperatorUse]:
@@ -65,6 +82,7 @@ def default_uses(names: Sequence[str] = ()) -> list[OperatorUse]:
 
 def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     """Apply the recipe's rules, unless they were applied to the same data already. Says whether it wrote anything."""
+    warn_of_scales(lake, recipe)
     version = lake.data_version()
     done = lake.rows(
         """SELECT recipe_digest, data_version, recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AS latest
@@ -78,15 +96,23 @@ def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     return True
 
 
+def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
+    """Say so on stderr, quiet or not, when a preset's threshold meets a score that another model made."""
+    for text in scale_warnings(lake, recipe.tiers):
+        Reporter().say(f"Beware: {text}")
+
+
 def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
     """What applying the rules would move, without writing."""
+    warn_of_scales(lake, recipe)
     compiled = compile_tiers(lake.connection, recipe.tiers)
     return movement(lake.connection, compiled, "SELECT sample_id, tier FROM wide")
 
 
 def tier_counts(lake: Lake) -> dict[str, int]:
     """Samples by tier as ``wide`` shows them."""
-    rows = lake.rows("SELECT coalesce(tier, 'no tier') AS tier, count(*) AS n FROM wide GROUP BY ALL ORDER BY n DESC, tier")
+    wide = narrow(lake.connection, "tier")
+    rows = lake.rows(f"SELECT coalesce(tier, 'no tier') AS tier, count(*) AS n FROM {wide} GROUP BY ALL ORDER BY n DESC, tier")
     return {row["tier"]: row["n"] for row in rows}
 
 
@@ -96,6 +122,8 @@ def export_tier(
     """Write the recipe's export. Raises `UsageError` when the recipe has none."""
     if recipe.export is None:
         raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
+    if not overwrite and (done := finished_before(lake, recipe.export, recipe.digest)):
+        return done
     compiled = compile_tiers(lake.connection, recipe.tiers)
     facts = CardFacts(
         rules=recipe.tiers.rows(),
@@ -163,16 +191,16 @@ def run_recipe(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     reporter = reporter or Reporter()
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
-        ingested = tuple(ingest(lake, spec, reporter) for spec in recipe.sources)
+        ingested = tuple(ingest(lake, spec, reporter, again=False) for spec in recipe.sources)
         prepare(lake, recipe.operators)
         compile_tiers(lake.connection, recipe.tiers)  # a wrong rule is found now, not after a night of measuring
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, recipe.operators, engine, address, run_id, reporter, only))
         tier(lake, recipe, run_id)
         exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
-        samples, failed = lake.connection.execute('SELECT count(*), count("error") FROM wide').fetchone() or (0, 0)
-        result = RunResult(run_id, ingested, measured, tier_counts(lake), exported, samples, failed)
-        counts.update(samples=samples, failed=failed, tiers=dict(result.tiers), passes=[vars(p) for p in measured])
+        tiers = tier_counts(lake)
+        result = RunResult(run_id, ingested, measured, tiers, exported, sum(tiers.values()), tiers.get("rejected", 0))
+        counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[vars(p) for p in measured])
     return result
 
 
@@ -189,6 +217,10 @@ def measure_with(
     lazily = LazyEngine(engine, address)
     try:
         return measure(lake, uses, lazily, run_id, reporter, only)
+    except KeyboardInterrupt:
+        lazily.close()
+        journal.clear(lake.notes)  # these workers did not die of a sample
+        raise
     finally:
         lazily.close()
 
@@ -219,6 +251,7 @@ class LazyEngine:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
+            self._engine = None
 
 
 def retry_failures(

@@ -9,9 +9,11 @@ from uuid import UUID
 from manifests import Lake
 from manifests.errors import UsageError
 from manifests.tables import signal_table
-from manifests.wide import KEY_COLUMN, SAMPLE_COLUMNS, current_operators
+from manifests.wide import DUPLICATE_COLUMNS, EXACT, KEY_COLUMN, NEAR, SAMPLE_COLUMNS, current_operators, wide_rows_sql
 
 MAX_MATCHES = 10
+MAX_MEMBERS = 50
+"""Members of a duplicate group that are shown."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ def why(lake: Lake, name: str) -> Story:
     Raises `UsageError` when nothing or more than one sample matches, naming what there is.
     """
     sample_id = find_sample(lake, name)
-    row = lake.rows("SELECT * FROM wide WHERE sample_id = ?", [sample_id])
+    row = lake.rows(wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules"))
     if not row:
         raise UsageError(f"The sample {name} has vanished from its source; `goldsieve sql` shows it in the table samples.")
     (wide,) = row
-    facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules", "error")}
+    failures: list[str] = [wide["sample_error"]] if wide["sample_error"] else []
     signals, lineage = {}, []
     for operator in current_operators(lake.connection):
         key = wide[KEY_COLUMN[operator.keyed_by]]
@@ -68,6 +70,7 @@ def why(lake: Lake, name: str) -> Story:
             lineage.append({"operator": operator.name, "state": "not measured"})
             continue
         (signal,) = found
+        failures += [f"{operator.name}: {signal['error']}"] if signal["error"] else []
         signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
         lineage.append(
             {
@@ -80,17 +83,35 @@ def why(lake: Lake, name: str) -> Story:
                 "engine": signal["engine"],
             }
         )
-    group = wide["duplicate_group"]
-    same = (
-        lake.rows(
-            """SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate FROM wide
-            WHERE duplicate_group = ? ORDER BY is_duplicate, key LIMIT 50""",
-            [group],
-        )
-        if group
-        else []
-    )
+    same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
+    facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
     return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage))
+
+
+def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
+    """The members of a duplicate group, the kept one first; of a large group the first by key."""
+    by_name = {o.name: o for o in current_operators(lake.connection)}
+    # Looked up table by table: a filter on ``wide`` would join it all.
+    kept, parameters = "SELECT CAST($group AS UUID) AS id", {"group": group}
+    if NEAR in by_name:
+        kept += f" UNION SELECT key FROM {signal_table(NEAR)} WHERE near_group = $group AND fingerprint = $near"
+        parameters["near"] = by_name[NEAR].fingerprint
+    members = kept
+    if EXACT in by_name:
+        members += f" UNION SELECT key FROM {signal_table(EXACT)} WHERE exact_duplicate_of IN ({kept}) AND fingerprint = $exact"
+        parameters["exact"] = by_name[EXACT].fingerprint
+    found = lake.rows(
+        f"""SELECT CAST(sample_id AS VARCHAR) AS id FROM refs WHERE sample_id IN ({members}) AND NOT vanished
+        ORDER BY sample_id <> $group, key LIMIT {MAX_MEMBERS}""",
+        parameters,
+    )
+    columns = "sample_id, source, key, width, height, duplicate_kind, is_duplicate"
+    rows = wide_rows_sql(lake.connection, [row["id"] for row in found], columns, "duplicate_group")
+    return lake.rows(
+        f"""SELECT {columns} FROM ({rows}) WHERE duplicate_group = $group
+        ORDER BY is_duplicate, key""",
+        {"group": group},
+    )
 
 
 def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:

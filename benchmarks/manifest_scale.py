@@ -1,0 +1,243 @@
+"""A manifest of a million samples: how long a changed threshold, a question about a sample and a run with nothing to do take.
+
+    python -m benchmarks.manifest_scale [--samples 1000000] [--folder DIR] [--keep] [--repeat 3]
+
+The samples are rows of Parquet files with a picture each, listed and ingested as any other source. Their signals are made up:
+parts with the columns of the six default operators (45 columns), registered as workers' parts are. Then the recipe is run,
+which groups duplicates and exports, and run again.
+"""
+
+import argparse
+import io
+import json
+import shutil
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from benchmarks.common import Checks, goldsieve, write_recipe
+from manifests import Lake, create_lake, open_lake
+from manifests.parts import Part, signal_part, uuids, write_part
+from manifests.schema import MEDIA, media_hash
+from pipelines.measure import prepare
+from pipelines.passes import OperatorUse
+from pipelines.progress import Reporter
+from pipelines.recipe import load_recipe
+from pipelines.run import ingest, run_recipe, tier
+from quality.status import status
+from quality.why import why
+
+FILE_ROWS = 10_000
+PART_ROWS = 50_000
+COPIES = 0.03
+"""Share of samples that are byte for byte another one."""
+
+
+def picture_bytes(base: bytes, number: int) -> bytes:
+    """A readable JPEG that differs from every other number's behind its end marker; some are copies."""
+    random = np.random.default_rng(number)
+    return base + (number if random.random() >= COPIES else number // 2).to_bytes(8, "little")
+
+
+def make_source(folder: Path, samples: int, base: bytes) -> None:
+    folder.mkdir(parents=True)
+    words = ["a red kite over the sea", "two dogs in deep snow", "an old tram", "hands holding bread", "a street at night in the rain"]
+    for start in range(0, samples, FILE_ROWS):
+        numbers = range(start, min(start + FILE_ROWS, samples))
+        table = pa.table(
+            {
+                "key": [f"{n:09d}" for n in numbers],
+                "image": pa.array([picture_bytes(base, n) for n in numbers], pa.binary()),
+                "caption": [f"{words[n % 5]}, seen from place {n % 400_000}" for n in numbers],
+                "url": [f"https://pictures.example/{n % 1000}/{n}.jpg" for n in numbers],
+                "license": [("CC BY 4.0", "CC0", None)[n % 3] for n in numbers],
+                "punsafe": np.random.default_rng(start).random(len(numbers)).astype(np.float32),
+            }
+        )
+        pq.write_table(table, folder / f"part-{start // FILE_ROWS:05d}.parquet", row_group_size=1000)
+
+
+def values(field: pa.Field, rows: int, random: np.random.Generator) -> pa.Array:
+    """Made-up values of an operator's column."""
+    kind = field.type
+    if pa.types.is_boolean(kind):
+        return pa.array(random.random(rows) < 0.02)
+    if pa.types.is_uint64(kind):
+        return pa.array(random.integers(0, 2**64, rows, dtype=np.uint64))
+    if pa.types.is_integer(kind):
+        return pa.array(random.integers(1, 60, rows), type=kind)
+    if pa.types.is_floating(kind):
+        return pa.array(random.gamma(2.0, 100.0, rows).astype(np.float32), type=kind)
+    if field.name in ("caption_junk", "caption_boilerplate", "camera_make", "camera_model", "software", "taken_at"):
+        return pa.array(np.where(random.random(rows) < 0.05, "some words", None), type=kind)
+    return pa.array(random.choice(["en", "de", "RGB"], rows), type=kind)
+
+
+def signal_parts(lake: Lake, use: OperatorUse, keys: np.ndarray, run_id: uuid.UUID, random: np.random.Generator) -> Iterator[Part]:
+    """Parts of one operator for every key (rows of 16 bytes)."""
+    for start in range(0, len(keys), PART_ROWS):
+        some = keys[start : start + PART_ROWS]
+        columns = {f.name: values(f, len(some), random) for f in use.operator.adds}
+        array = pa.ExtensionArray.from_storage(pa.uuid(), pa.array(list(some), pa.binary(16)))
+        yield signal_part(lake.address.data, f"signal_{use.name}", use.operator.adds, array, use.fingerprint, run_id, columns)
+
+
+def media_parts(lake: Lake, refs: pa.Table, base: bytes, random: np.random.Generator) -> Iterator[tuple[Part, np.ndarray]]:
+    """Parts of the table ``media`` and the hashes in them."""
+    for start in range(0, refs.num_rows, PART_ROWS):
+        some = refs.slice(start, PART_ROWS)
+        rows = some.num_rows
+        blobs = [picture_bytes(base, int(key)) for key in some["key"].to_pylist()]
+        hashes = [media_hash(blob) for blob in blobs]
+        columns = {
+            "ref_hash": uuids([uuid.UUID(value) for value in some["ref_hash"].to_pylist()]),
+            "media_hash": uuids(hashes),
+            "byte_length": pa.array([len(blob) for blob in blobs], pa.int64()),
+            "format": pa.array(["jpeg"] * rows),
+            "width": pa.array(random.integers(80, 2000, rows), pa.int32()),
+            "height": pa.array(random.integers(80, 2000, rows), pa.int32()),
+        }
+        table = pa.table([columns.get(f.name, pa.nulls(rows, f.type)) for f in MEDIA], schema=MEDIA)
+        yield write_part(lake.address.data, "media", table), np.frombuffer(b"".join(h.bytes for h in hashes), dtype="S16")
+
+
+def timed(repeat: int, call: Callable[[], Any]) -> tuple[float, str]:
+    """Median seconds of calls, and all of them as text, with their processor time."""
+    took, cpu = [], []
+    for _ in range(repeat):
+        started, worked = time.perf_counter(), time.process_time()
+        call()
+        took.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - worked)
+    return statistics.median(took), f"{', '.join(f'{t:.2f}' for t in took)}; processor {', '.join(f'{t:.2f}' for t in cpu)}"
+
+
+def build(folder: Path, samples: int, recipe_path: Path) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(out, "JPEG", quality=50)
+    base = out.getvalue()
+    make_source(folder / "crawl", samples, base)
+    recipe, random, run_id = load_recipe(recipe_path), np.random.default_rng(5), uuid.uuid4()
+    with create_lake(recipe.lake) as lake, lake.writing("benchmark"):
+        started = time.perf_counter()
+        print(f"      {ingest(lake, recipe.sources[0], Reporter(quiet=True))}")
+        print(f"      first listing and ingest: {time.perf_counter() - started:.1f} s")
+        prepare(lake, recipe.operators)
+        refs = lake.query("SELECT key, CAST(ref_hash AS VARCHAR) AS ref_hash FROM refs ORDER BY uri, byte_offset")
+        made = list(media_parts(lake, refs, base, random))
+        started = time.perf_counter()
+        for n in range(0, len(made), 4):
+            lake.commit([part for part, _ in made[n : n + 4]], "read")
+        hashes = np.unique(np.concatenate([keys for _, keys in made]))
+        captions = lake.query("SELECT DISTINCT CAST(caption_hash AS VARCHAR) AS h FROM refs")["h"].to_pylist()
+        by_kind = {
+            "media": hashes.view("V16"),
+            "caption": np.frombuffer(b"".join(uuid.UUID(h).bytes for h in captions), dtype="V16"),
+        }
+        for use in recipe.operators:
+            if use.keyed_by in by_kind:
+                keys = [bytes(k) for k in by_kind[use.keyed_by]]
+                parts = list(signal_parts(lake, use, np.array(keys, dtype=object), run_id, random))
+                for n in range(0, len(parts), 4):
+                    lake.commit(parts[n : n + 4], f"measure {use.name}")
+        print(f"      parts written and committed: {time.perf_counter() - started:.1f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--keep", action="store_true", help="use the lake that is in --folder already, and leave it")
+    parser.add_argument("--build", action="store_true", help="make the lake and stop")
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="manifest-scale-"))
+    rules = {
+        "silver": {"big enough": "least(width, height) >= 256", "sharp": "sharpness >= 40", "lit": "brightness >= 30 or contrast >= 50"},
+        "gold": {
+            "from": "silver",
+            "unique": "not is_duplicate",
+            "described": "caption_junk is null and caption_words >= 3",
+            "top": "2% by sharpness",
+        },
+    }
+    recipe_path = write_recipe(
+        folder / "recipe.yaml",
+        lake=folder / "lake",
+        sources=[{"path": str(folder / "crawl"), "kind": "parquet"}],
+        to=folder / "gold",
+        tiers=rules,
+    )
+    if not (folder / "lake").exists():
+        build(folder, options.samples, recipe_path)
+    if options.build:
+        return
+    check = Checks()
+    ran = goldsieve("run", recipe_path, "--engine", "inline")
+    check("first run (duplicates, tiers, export): exit code", ran.code, "0", ran.code == 0)
+    print(f"      {ran.seconds:.1f} s\n" + "\n".join(f"      {line}" for line in (ran.err + ran.out).splitlines()))
+
+    for n in range(options.repeat):
+        ran = goldsieve("run", recipe_path, "--engine", "ray", "--json")
+        found = json.loads(ran.out)["samples"] if not ran.code else ran.err
+        check(
+            f"run with nothing to do, command, {found} samples: seconds",
+            f"{ran.seconds:.2f}",
+            f"< 10   (processor {ran.cpu:.2f})",
+            not ran.code and ran.seconds < 10,
+        )
+    recipe = load_recipe(recipe_path)
+    seconds, all_of = timed(options.repeat, lambda: run_recipe(recipe, engine="inline", reporter=Reporter(quiet=True)))
+    check("run with nothing to do, function: seconds", f"{seconds:.2f}", f"< 10   ({all_of})", seconds < 10)
+
+    for n in range(options.repeat):
+        ran = goldsieve("tier", recipe_path, "--set", f"silver.sharp=sharpness >= {41 + n}")
+        check(
+            "changed threshold, command: seconds",
+            f"{ran.seconds:.2f}",
+            f"< 5   (processor {ran.cpu:.2f})",
+            not ran.code and ran.seconds < 5,
+        )
+    with open_lake(recipe.lake, read_only=False) as lake, lake.writing("benchmark"):
+        thresholds = iter(range(50, 1000))
+
+        def change() -> None:
+            assert tier(lake, load_recipe(recipe_path, [f"silver.sharp=sharpness >= {next(thresholds)}"]), uuid.uuid4())
+
+        seconds, all_of = timed(options.repeat, change)
+        check("changed threshold, function: seconds", f"{seconds:.2f}", f"< 5   ({all_of})", seconds < 5)
+        tier(lake, recipe, uuid.uuid4())
+    with open_lake(recipe.lake) as lake:
+        (one,) = lake.rows("SELECT CAST(sample_id AS VARCHAR) AS id, key FROM wide WHERE is_duplicate ORDER BY key LIMIT 1")
+        seconds, all_of = timed(options.repeat, lambda: why(lake, one["id"]))
+        check("why of a duplicate by id, function: seconds", f"{seconds:.2f}", f"< 1   ({all_of})", seconds < 1)
+        seconds, all_of = timed(options.repeat, lambda: why(lake, one["key"]))
+        check("why by key, function: seconds", f"{seconds:.2f}", f"< 1   ({all_of})", seconds < 1)
+        seconds, all_of = timed(options.repeat, lambda: status(lake))
+        check("status, function: seconds (no target)", f"{seconds:.2f}", f"({all_of})", True)
+    for name in (one["id"], one["key"]):
+        for _ in range(options.repeat):
+            ran = goldsieve("why", folder / "lake", name)
+            told = "id" if name == one["id"] else "key"
+            check(
+                f"why by {told}, command: seconds",
+                f"{ran.seconds:.2f}",
+                f"< 1   (processor {ran.cpu:.2f})",
+                not ran.code and ran.seconds < 1,
+            )
+    if not options.keep:
+        shutil.rmtree(folder)
+    check.end()
+
+
+if __name__ == "__main__":
+    main()
