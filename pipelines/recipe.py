@@ -21,6 +21,7 @@ from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
 from pipelines.yaml_lines import load_yaml
+from quality.presets import with_presets
 from quality.rules import Tiers, read_tiers
 from quality.sql_guard import canonical, check_syntax, nearest
 
@@ -84,6 +85,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(document.data, dict):
         raise RecipeError(f"{path}:1: a recipe is made of keys ({', '.join(KEYS)}), each with ':' behind it.")
     reading = _Reading(str(path), path.absolute().parent, document.data, dict(document.lines), list(document.problems))
+    _presets(reading)
     for override in overrides:
         _override(reading, override)
     for key in reading.data:
@@ -114,6 +116,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     text = re.sub(r"(://[^\s:/@]+):[^\s@]+@", r"\1:***@", raw.decode("utf-8-sig"))
     text += "".join(f"\n# --set {override}" for override in overrides)
     return Recipe(name, lake, here, operators, tiers, export, digest, text)
+
+
+def _presets(reading: _Reading) -> None:
+    """Put the rules of presets in the place of the key ``preset`` of a tier."""
+    tiers = reading.data.get("tiers")
+    if not isinstance(tiers, dict):
+        return
+    for tier, rules in tiers.items():
+        if not isinstance(rules, dict) or "preset" not in rules:
+            continue
+        where: Where = ("tiers", tier, "preset")
+        names = rules.pop("preset")
+        try:
+            tiers[tier] = with_presets(names, rules)
+        except UsageError as error:
+            reading.wrong(where, f"tier {tier}: {error}")
+        for rule in tiers[tier]:
+            reading.lines.setdefault(("tiers", tier, rule), reading.lines.get(where, 0))
 
 
 def _override(reading: _Reading, text: str) -> None:

@@ -1,0 +1,151 @@
+import re
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from manifests.errors import UsageError
+from operators.plugins import available
+from quality.presets import as_yaml, measured_with, preset, presets, scale_warnings, with_presets
+from quality.rules import parse_tiers
+from quality.sql_guard import check_syntax, used_columns
+from quality.tiers import compile_tiers
+
+WANTED = {"datacomp-basic", "datacomp-clip-b32-025", "laion-aesthetic", "sd-1.2", "dj-llava-pretrain", "cleanvision"}
+each = pytest.mark.parametrize("one", presets(), ids=lambda one: one.name)
+
+
+def test_the_presets():
+    assert {one.name for one in presets()} >= WANTED
+    with pytest.raises(UsageError, match="Did you mean 'datacomp-basic'"):
+        preset("datacomp-basics")
+
+
+@pytest.fixture
+def full(scored):
+    """A lake whose ``wide`` has every column of every operator."""
+    lake = scored({"a": 0.3})
+    for cls in available().values():
+        operator = cls()
+        keyed = "sample" if operator.scope == "corpus" else "media"
+        fields = [pa.field("key", pa.uuid()), pa.field("fingerprint", pa.string()), pa.field("run_id", pa.uuid()), *operator.adds]
+        if operator.name != "clip_score":
+            lake.set_current(
+                operator.name, "f", operator.version, "{}", operator.scope, keyed, pa.schema([*fields, pa.field("error", pa.string())])
+            )
+    return lake
+
+
+def test_every_preset_fits_a_lake_with_all_signals(full):
+    columns = {row["column_name"]: row["column_type"] for row in full.rows("DESCRIBE wide")}
+    for one in presets():
+        compiled = compile_tiers(full.connection, parse_tiers({"silver": dict(one.rules)}))
+        full.query(compiled.select_sql)
+        read = set().union(*(used_columns(check_syntax(sql), columns) for sql in one.rules.values()))
+        assert read == set(one.scales), f"{one.name}: scales name what the rules read"
+
+
+@each
+def test_presets_are_whole(one):
+    assert one.what
+    assert one.source
+    assert set(one.notes) <= set(one.rules)
+    assert not set(one.left_out) & set(one.rules)
+    assert set(one.holds_for) <= set(one.scales)
+    judged_by_a_model = {"clip_score", "aesthetic"} & set(one.scales)
+    assert set(one.holds_for) == judged_by_a_model, "a threshold on a model's score says which model"
+    for signal, needs in one.holds_for.items():
+        assert {signal: {"encoder": needs["encoder"]}} in one.operators
+
+
+@each
+def test_the_block_to_paste_is_the_preset(one):
+    text = as_yaml(one, "gold")
+    data = yaml.safe_load(text)
+    assert data["tiers"] == {"gold": dict(one.rules)}
+    assert tuple(data["operators"]) == one.operators
+    for part in (one.source, *one.left_out, *one.notes.values(), *one.scales.values()):
+        assert part in text
+
+
+def test_datacomp_basic_sorts_as_its_source_does(scored):
+    lake = scored({"a": 0.3})
+    rules = preset("datacomp-basic").rules
+    con = lake.connection
+    cases = [
+        (("en", 3, 6, 200, 600), True),
+        (("en", 3, 6, 200, 601), False),
+        (("en", 3, 6, 601, 200), False),
+        (("en", 3, 6, 199, 300), False),
+        (("en", 2, 60, 300, 300), False),
+        (("en", 3, 5, 300, 300), False),
+        (("de", 9, 60, 300, 300), False),
+        ((None, 9, 60, 300, 300), None),
+    ]
+    for values, expected in cases:
+        both = " AND ".join(f"({sql})" for sql in rules.values())
+        row = con.execute(
+            f"SELECT {both} FROM (SELECT ? AS caption_language, ? AS caption_words, ? AS caption_characters, ? AS width, ? AS height)",
+            values,
+        ).fetchone()
+        assert row == (expected,)
+
+
+ASCII_SPECIAL = set("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~0123456789 \t\n\r\x0b\x0c")
+
+
+@pytest.mark.parametrize(
+    "caption", ["a cat on a mat", "N/A", "IMG_1234.jpg", "a\tb\ncd", "the quick, brown fox; it jumped!", "$$$ 100% ^^", "x" * 20]
+)
+def test_data_juicers_ratios_are_computed_as_it_does(scored, caption):
+    rules = preset("dj-llava-pretrain").rules
+    alnum = sum(map(str.isalnum, caption)) / len(caption)
+    special = sum(c in ASCII_SPECIAL for c in caption) / len(caption)
+    con = scored({"a": 0.3}).connection
+    row = con.execute(
+        f"SELECT {rules['letters and digits']}, {rules['special characters']} FROM (SELECT ? AS caption)", [caption]
+    ).fetchone()
+    assert row == (alnum >= 0.60, 0.16534802 <= special <= 0.42023757)
+
+
+def test_a_tiers_own_rules_come_first():
+    rules = with_presets("datacomp-basic", {"english": None, "at least 200 px": "width >= 9", "mine": "true"})
+    assert "english" not in rules
+    assert rules["at least 200 px"] == "width >= 9"
+    assert list(rules)[-1] == "mine"
+    assert with_presets(["datacomp-basic", "cleanvision"], {}).keys() >= {"english", "odd aspect"}
+    with pytest.raises(UsageError, match="differ about the rule 'pretty'"):
+        with_presets(["sd-1.2", "laion-aesthetic"], {})
+    assert with_presets(["sd-1.2", "laion-aesthetic"], {"pretty": "aesthetic > 6"})["pretty"] == "aesthetic > 6"
+    for wrong in (None, [], 3, [3], "nonsense"):
+        with pytest.raises(UsageError):
+            with_presets(wrong, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules", "warned"),
+    [
+        ('{"encoder": "starter"}', {"matches": "clip_score >= 0.25"}, True),
+        ('{"encoder": "openclip:ViT-B-32/laion2b_s34b_b79k"}', {"matches": "clip_score >= 0.25"}, True),
+        ('{"encoder": "openclip:ViT-B-32/openai"}', {"matches": "clip_score >= 0.25"}, False),
+        ('{"encoder": "openclip:ViT-B-32-quickgelu/openai"}', {"matches": "clip_score >= 0.25"}, False),
+        ('{"encoder": "starter"}', {"matches": "clip_score >= 0.2"}, False),
+        ("{}", {"matches": "clip_score >= 0.25"}, False),
+    ],
+)
+def test_a_score_of_another_encoder_is_noticed(scored, settings, rules, warned):
+    found = scale_warnings(scored({"a": 0.3}, settings), parse_tiers({"gold": rules}))
+    assert len(found) == warned
+    if warned:
+        assert re.search(
+            r"Rule gold\.matches .* datacomp-clip-b32-025, made for encoder openclip:ViT-B-32/openai; .*goldsieve calibrate", found[0]
+        )
+
+
+def test_the_encoder_of_the_embeddings_counts_too(scored, measured):
+    lake = scored({"a": 0.3}, "{}")
+    assert scale_warnings(lake, parse_tiers({"gold": {"matches": "clip_score >= 0.25"}})) == []
+    measured(lake, "image_embedding", {"a": 1.0}, '{"encoder": "starter"}')
+    assert measured_with(lake, "clip_score")["encoder"] == "starter"
+    assert len(scale_warnings(lake, parse_tiers({"gold": {"matches": "clip_score >= 0.25"}}))) == 1
+    assert measured_with(lake, "nothing") == {}
