@@ -63,108 +63,95 @@ class ImageQuality:
     )
 
     def open(self) -> BatchFn:
-        import cv2
+        from operators import pixel_loops  # noqa: F401  (compiled before threads need it)
 
-        cv2.setNumThreads(1)  # rows run in parallel already
         return per_row(self.adds, measure)
 
 
 def measure(row: Row) -> dict[str, Any]:
+    from operators.pixel_loops import luma_measures
+
     pixels, gray, table = row.view(PIXELS), row.view(LUMA), row.view(HEADER).quantization
-    sample = thinned(gray, 2)
-    brightness, contrast = mean_and_deviation(gray)
-    colour, spread = colourfulness(thinned(pixels, 4))
+    step = sample_step(gray, 2)
+    luma, whole, half, counts, flat = luma_measures(gray, step, FLAT)
+    brightness, contrast = mean_and_deviation(gray.size, *luma)
+    colour, spread = colourfulness(pixels, sample_step(gray, 4))
+    height, width = gray.shape
     return {
-        "sharpness": sharpness(gray),
+        "sharpness": interpolated_sharpness(height, width, whole, half, SIDE),
         "brightness": brightness / 255,
         "contrast": contrast / 255,
-        "entropy": entropy(sample),
+        "entropy": entropy(counts),
         "colourfulness": colour,
         "jpeg_quality": jpeg_quality(table) if table else None,
-        "border_share": border_share(sample),
+        "border_share": border_share(-(-height // step), -(-width // step), *flat),
         "is_uniform": max(contrast, spread) < UNIFORM,
     }
 
 
-def thinned(pixels: UInt8, step: int) -> UInt8:
-    """Every ``step``-th pixel each way, where at least 56 remain: an unblurred sample for statistics that need no more."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    if min(height, width) < SIDE // 4 * step:
-        return pixels
-    return np.asarray(cv2.resize(pixels, (width // step, height // step), interpolation=cv2.INTER_NEAREST), np.uint8)
+def sample_step(gray: UInt8, step: int) -> int:
+    """``step`` where taking every ``step``-th pixel each way leaves 56 or more, else 1: statistics need no more than that."""
+    return step if min(gray.shape) >= SIDE // 4 * step else 1
 
 
-def mean_and_deviation(channel: Any) -> tuple[float, float]:
-    """Mean and standard deviation, in the channel's levels."""
-    import cv2
-
-    mean = float(cv2.mean(channel)[0])
-    square = float(cv2.norm(channel, cv2.NORM_L2SQR)) / channel.size
-    return mean, math.sqrt(max(square - mean * mean, 0.0))
+def mean_and_deviation(count: int, total: int, squares: int) -> tuple[float, float]:
+    """Mean and standard deviation from the sum of ``count`` values and of their squares."""
+    mean = total / count
+    return mean, math.sqrt(max(squares / count - mean * mean, 0.0))
 
 
-def sharpness(gray: UInt8) -> float:
-    """Variance of the Laplacian at a shorter side of 224 pixels (see the module's text); ``gray``: (height, width)."""
-    import cv2
+def sharpness(gray: UInt8, side: int = SIDE) -> float:
+    """Variance of the Laplacian at a shorter side of ``side`` pixels (see the module's text); ``gray``: (height, width)."""
+    from operators.pixel_loops import halved, laplacian_sums
 
-    height, width = gray.shape
-    octaves = math.log2(min(height, width) / SIDE)
-    value = laplacian_variance(gray)
+    gray = read_only(gray)
+    return interpolated_sharpness(gray.shape[0], gray.shape[1], laplacian_sums(gray), laplacian_sums(halved(gray)), side)
+
+
+def interpolated_sharpness(height: int, width: int, whole: tuple[int, int], half: tuple[int, int], side: int) -> float:
+    """``whole``, ``half``: sum and sum of squares of the Laplacian of a picture of that size, and of its half."""
+    octaves = math.log2(min(height, width) / side)
+    value = mean_and_deviation(height * width, *whole)[1] ** 2
     if octaves <= 0 or value == 0:
         return value
-    half = cv2.resize(gray[: height & ~1, : width & ~1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    whole, halved = (math.log(variance + 1e-6) for variance in (value, laplacian_variance(half)))
-    return max(math.exp(whole + octaves * (halved - whole)) - 1e-6, 0.0)
+    halved_value = mean_and_deviation((height // 2) * (width // 2), *half)[1] ** 2
+    at_whole, at_half = math.log(value + 1e-6), math.log(halved_value + 1e-6)
+    return max(math.exp(at_whole + octaves * (at_half - at_whole)) - 1e-6, 0.0)
 
 
-def laplacian_variance(gray: npt.NDArray[Any]) -> float:
-    import cv2
-
-    _, deviation = mean_and_deviation(cv2.Laplacian(gray, cv2.CV_16S))
-    return deviation * deviation
-
-
-def entropy(gray: UInt8) -> float:
-    """Shannon entropy of the luma histogram, in bits."""
-    import cv2
-
-    counts = cv2.calcHist([gray], [0], None, [256], [0, 256])
-    shares = counts[counts > 0] / gray.size
+def entropy(counts: npt.NDArray[np.int64]) -> float:
+    """Shannon entropy, in bits, of a histogram."""
+    shares = counts[counts > 0] / counts.sum()
     return abs(float((shares * np.log2(shares)).sum()))
 
 
-def colourfulness(rgb: UInt8) -> tuple[float, float]:
-    """(Hasler-Suesstrunk's M(3), the larger deviation of its two opponent channels), in levels; ``rgb``: (h, w, 3)."""
-    import cv2
+def colourfulness(rgb: UInt8, step: int = 1) -> tuple[float, float]:
+    """(Hasler-Suesstrunk's M(3), the larger deviation of its two opponent channels), in levels; ``rgb``: (h, w, 3).
 
-    red, green, blue = cv2.split(rgb)
-    rg = cv2.subtract(red, green, dtype=cv2.CV_16S)
-    twice_yb = cv2.subtract(cv2.add(red, green, dtype=cv2.CV_16S), cv2.add(blue, blue, dtype=cv2.CV_16S))
-    rg_mean, rg_deviation = mean_and_deviation(rg)
-    yb_mean, yb_deviation = (value / 2 for value in mean_and_deviation(twice_yb))
+    ``step``: look at every so many pixels each way.
+    """
+    from operators.pixel_loops import opponent_sums
+
+    rg_sum, rg_squares, yb_sum, yb_squares = opponent_sums(read_only(rgb), step)
+    count = -(-rgb.shape[0] // step) * -(-rgb.shape[1] // step)
+    rg_mean, rg_deviation = mean_and_deviation(count, rg_sum, rg_squares)
+    yb_mean, yb_deviation = (value / 2 for value in mean_and_deviation(count, yb_sum, yb_squares))
     value = math.hypot(rg_deviation, yb_deviation) + 0.3 * math.hypot(rg_mean, yb_mean)
     return value, max(rg_deviation, yb_deviation)
 
 
-def border_share(gray: UInt8) -> float:
+def border_share(height: int, width: int, top: int, bottom: int, left: int, right: int) -> float:
     """Share of the area outside the smallest box that leaves out uniform bands at the four edges; 1 for a flat picture."""
-    height, width = gray.shape
-    top, left = band(gray), band(gray.T)
     if top == height or left == width:
         return 1.0
-    bottom, right = band(gray[::-1]), band(gray.T[::-1])
-    return float(1 - (height - top - bottom) * (width - left - right) / (height * width))
+    return 1 - (height - top - bottom) * (width - left - right) / (height * width)
 
 
-def band(lines: UInt8) -> int:
-    """How many lines from the start are uniform and of the first line's level."""
-    low, high = int(lines[0].min()), int(lines[0].max())
-    if high - low > FLAT:  # most pictures end here
-        return 0
-    flat = (lines.max(axis=1) <= low + FLAT) & (lines.min(axis=1) >= high - FLAT)
-    return len(flat) if flat.all() else int(np.argmin(flat))
+def read_only(pixels: UInt8) -> UInt8:
+    """A contiguous view nobody writes through: what the compiled loops take."""
+    view = np.ascontiguousarray(pixels).view()
+    view.flags.writeable = False
+    return view
 
 
 @lru_cache(maxsize=4096)

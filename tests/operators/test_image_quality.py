@@ -1,10 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from operators.image_quality import ImageQuality, border_share, colourfulness, entropy, jpeg_quality, sharpness
+from operators import pixel_loops
+from operators.image_quality import ImageQuality, colourfulness, entropy, jpeg_quality, read_only, sharpness
 from operators.media import Media
 from operators.testing import encode, make_batch, picture
 
@@ -37,7 +39,29 @@ def test_known_pictures():
 
 
 def test_entropy_of_a_flat_histogram_is_eight_bits():
-    assert entropy(np.arange(256, dtype=np.uint8).repeat(64).reshape(128, 128)) == pytest.approx(8)
+    assert entropy(np.full(256, 64)) == pytest.approx(8)
+
+
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), tall=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_compiled_sums_are_opencvs_and_numpys(shape, tall, seed):
+    if tall:
+        shape = (shape[0] * 60, shape[1])  # beyond the rows after which sums are emptied
+    gray = (
+        np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8) // 255 * 255
+        if seed % 2
+        else picture(*shape[::-1], seed).convert("L")
+    )
+    gray = read_only(np.asarray(gray))
+    laplacian = cv2.Laplacian(gray, cv2.CV_16S).astype(np.int64)
+    assert pixel_loops.laplacian_sums(gray) == (laplacian.sum(), (laplacian**2).sum())
+    assert pixel_loops.luma_sums(gray) == (gray.sum(), (gray.astype(np.int64) ** 2).sum())
+    assert (pixel_loops.histogram(gray, 1) == np.bincount(gray.ravel(), minlength=256)).all()
+    assert (pixel_loops.histogram(gray, 3) == np.bincount(gray[::3, ::3].ravel(), minlength=256)).all()
+    even = gray[: shape[0] & ~1, : shape[1] & ~1]
+    if even.size:
+        half = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        assert (pixel_loops.halved(gray) == half).all()
 
 
 def test_blur_lowers_sharpness_step_by_step():
@@ -117,7 +141,8 @@ def test_border_share(top, bottom, left, right, colour):
 
 def test_a_smooth_gradient_has_no_border():
     ramp = np.tile(np.arange(256, dtype=np.uint8)[:, None], (1, 256))
-    assert border_share(ramp) < 0.25
+    (row,) = measure(Image.fromarray(ramp))
+    assert row["border_share"] < 0.25
 
 
 @given(width=st.integers(1, 500), height=st.integers(1, 500), seed=st.integers(0, 3), level=st.integers(0, 255))
