@@ -21,7 +21,7 @@ from quality.sql_guard import nearest
 
 FOLDER = Path(__file__).parent / "presets"
 EMBEDDERS = ("image_embedding", "text_embedding")
-"""Where an operator that has no setting ``encoder`` of its own gets its embeddings from."""
+"""The operators whose encoder decides the scale of ``clip_score``."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Preset:
     """``rules``: name -> SQL. ``scales``: column that the rules read -> unit or scale. ``operators``: as in a recipe.
 
     ``notes``: rule -> how it differs from the source. ``left_out``: what the source also asks, and why it is not here.
-    ``holds_for``: signal -> settings that its operator must have for the thresholds to mean what they say.
+    ``holds_for``: signal -> settings that its operator must have for the thresholds to mean what they say; a list of values
+    where several mean the same.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Preset:
     operators: tuple[Any, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
-    holds_for: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    holds_for: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict)
 
 
 @functools.lru_cache(maxsize=1)
@@ -68,7 +69,9 @@ def as_yaml(chosen: Preset, tier: str = "silver") -> str:
     lines = [f"# {chosen.name}: {chosen.what}.", f"# Source: {chosen.source}."]
     lines += [f"# {signal} is {scale}." for signal, scale in chosen.scales.items()]
     for signal, needs in chosen.holds_for.items():
-        lines.append(f"# The threshold on {signal} holds for {', '.join(f'{key} {value}' for key, value in needs.items())} only.")
+        lines.append(
+            f"# The threshold on {signal} holds for {', '.join(f'{key} {accepted(value)[0]}' for key, value in needs.items())} only."
+        )
     lines += [f"# Left out: {name}: {reason}." for name, reason in chosen.left_out.items()]
     lines.append(f"operators: {yaml.safe_dump(list(chosen.operators), default_flow_style=True, width=10_000).strip()}")
     lines += ["tiers:", f"  {tier}:", f"    # or, for all of these rules: preset: {chosen.name}"]
@@ -100,7 +103,7 @@ def with_presets(names: object, rules: Mapping[str, Any]) -> dict[str, Any]:
 def measured_with(lake: Lake, signal: str) -> dict[str, Any]:
     """What made a column of ``wide``: ``operator``, ``fingerprint`` and settings; empty when nothing did yet.
 
-    An operator without a setting ``encoder`` is shown with that of the embeddings it reads.
+    ``clip_score`` has no encoder of its own and is shown with that of the embeddings it reads.
     """
     rows = lake.rows(
         """SELECT name, fingerprint, CAST(settings AS VARCHAR) AS settings, columns FROM operator_versions
@@ -110,9 +113,10 @@ def measured_with(lake: Lake, signal: str) -> dict[str, Any]:
     if maker is None:
         return {}
     found = {"operator": maker["name"], "fingerprint": maker["fingerprint"], **json.loads(maker["settings"])}
-    encoders = {json.loads(row["settings"]).get("encoder") for row in rows if row["name"] in EMBEDDERS} - {None}
-    if "encoder" not in found and len(encoders) == 1 and signal in {name for one in presets() for name in one.holds_for}:
-        found["encoder"] = encoders.pop()
+    if maker["name"] == "clip_score":
+        encoders = {json.loads(row["settings"])["encoder"] for row in rows if row["name"] in EMBEDDERS}
+        if encoders:
+            found["encoder"] = " and ".join(sorted(encoders))
     return found
 
 
@@ -127,14 +131,21 @@ def scale_warnings(lake: Lake, tiers: Tiers) -> list[str]:
                 if signal not in sql:
                     continue
                 made = measured_with(lake, signal)
-                wrong = [key for key, value in needs.items() if key in made and plain(made[key]) != plain(value)]
+                wrong = [key for key, value in needs.items() if key in made and plain(made[key]) not in accepted(value)]
                 if wrong:
+                    meant = ", ".join(f"{key} {accepted(needs[key])[0]}" for key in wrong)
+                    measured = ", ".join(f"{key} {made[key]}" for key in wrong)
                     found.append(
-                        f"Rule {tier}.{name} is that of the preset {one.name}, made for {', '.join(f'{k} {needs[k]}' for k in wrong)}; "
-                        f"this lake's {signal} was measured with {', '.join(f'{k} {made[k]}' for k in wrong)}, so the number means "
-                        f"something else. Find your own: goldsieve calibrate {lake.address} --signal {signal} --labels FILE"
+                        f"Rule {tier}.{name} is that of the preset {one.name}, made for {meant}; this lake's {signal} was measured with "
+                        f"{measured}, so the number means something else. Find your own: "
+                        f"goldsieve calibrate {lake.address} --signal {signal} --labels FILE"
                     )
     return list(dict.fromkeys(found))
+
+
+def accepted(value: str | list[str]) -> list[str]:
+    """The values a setting may have, the usual one first."""
+    return [value] if isinstance(value, str) else value
 
 
 def plain(value: object) -> str:

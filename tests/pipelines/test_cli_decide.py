@@ -1,10 +1,12 @@
 import json
+import uuid
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from manifests import Lake
+from manifests import Lake, open_lake
 from manifests.errors import RecipeError, UsageError
 from pipelines.cli import app
 from pipelines.cli_decide import share
@@ -48,8 +50,6 @@ def test_calibrate_prints_the_rule_and_writes_both_files(labels, tmp_path):
 
 
 def lake_at(folder: Path) -> Lake:
-    from manifests import open_lake
-
     return open_lake(folder / "lake")
 
 
@@ -139,15 +139,10 @@ def test_wrong_presets_are_named_with_their_line(tmp_path, value, said):
 
 
 def test_tiering_says_when_a_score_is_of_another_encoder(gallery, tmp_path, capsys):
-    import uuid
-
-    import pyarrow as pa
-
     lake = gallery()
-    schema = pa.schema(
-        {"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), "clip_score": pa.float32(), "error": pa.string()}
-    )
-    lake.set_current("clip_score", "f", "1", '{"encoder": "starter"}', "batch", "pair", schema)
+    for name, settings in (("clip_score", "{}"), ("image_embedding", '{"encoder": "starter"}')):
+        fields = {"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), name: pa.float32(), "error": pa.string()}
+        lake.set_current(name, "f", "1", settings, "batch", "pair", pa.schema(fields))
     recipe = recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {preset: datacomp-clip-b32-025}}")
     assert tier(lake, recipe, uuid.UUID(int=3))
     said = capsys.readouterr()

@@ -1,58 +1,47 @@
-"""A lake with one signal, for tests of what decides over measured values."""
+"""Something measured and little else, for tests of what decides over measured values."""
 
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
+import duckdb
 import pytest
 
-from manifests import Lake, create_lake
-from manifests.parts import uuids, write_part
-from manifests.schema import REFERENCE
-from manifests.tables import signal_table
+from manifests import Lake
+from manifests.address import local_lake
+from manifests.tables import TABLES
+
+MEASURED = {"clip_score": '{"weights": ""}', "image_embedding": '{"encoder": "starter"}', "text_embedding": '{"encoder": "starter"}'}
 
 
-def add_signal(lake: Lake, column: str, values: dict[str, float | None], settings: str = "{}", operator: str | None = None) -> None:
-    """Measure ``column`` of the samples with these keys."""
-    operator = operator or column
-    kind = pa.float32()
-    schema = pa.schema({"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), column: kind, "error": pa.string()})
-    lake.set_current(operator, "f1", "1", settings, "corpus", "sample", schema)
-    ids = {row["key"]: row["id"] for row in lake.rows("SELECT key, CAST(sample_id AS VARCHAR) AS id FROM samples")}
-    rows = {
-        "key": uuids([uuid.UUID(ids[key]) for key in values]),
-        "fingerprint": pa.array(["f1"] * len(values)),
-        "run_id": uuids([uuid.UUID(int=1)] * len(values)),
-        column: pa.array(list(values.values()), kind),
-        "error": pa.nulls(len(values), pa.string()),
-    }
-    lake.commit([write_part(lake.address.data, signal_table(operator), pa.table(rows, schema=schema))], f"measure {operator}")
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lake]]:
+    """``scored({key: value})``: a lake whose samples have these values of clip_score.
 
+    Its tables are in memory (a lake on disk takes a second to make); what reads them is the real thing.
+    ``settings``: of the operators that measured. ``sources``: each has a sample of every key.
+    """
+    made: list[Lake] = []
+    address = local_lake(Path(tmp_path_factory.mktemp("scored")))
 
-@pytest.fixture
-def measured() -> Callable[..., None]:
-    """`add_signal`."""
-    return add_signal
-
-
-@pytest.fixture
-def scored(tmp_path: Path) -> Iterator[Callable[..., Lake]]:
-    """``scored({key: value}, ...)``: a lake, at ``tmp_path / "lake"``, whose samples have these values of clip_score."""
-    opened: list[Lake] = []
-
-    def make(values: dict[str, float | None], settings: str = '{"encoder": "starter"}', sources: tuple[str, ...] = ("web",)) -> Lake:
-        lake = create_lake(tmp_path / "lake")
-        opened.append(lake)
-        for source in sources:
-            rows = [
-                {"source": source, "key": key, "uri": f"/{source}/{key}", "stamp": "1:1", "modality": "image", "caption": f"caption {key}"}
-                for key in values
-            ]
-            lake.ingest(source, f"/{source}", iter(pa.Table.from_pylist(rows, schema=REFERENCE).to_batches()))
-        add_signal(lake, "clip_score", values, settings)
+    def make(values: dict[str, float | None], settings: dict[str, str] = MEASURED, sources: tuple[str, ...] = ("web",)) -> Lake:
+        lake = Lake(address, duckdb.connect())
+        made.append(lake)
+        for table in ("labels", "operator_versions"):
+            lake.connection.execute(f"CREATE TABLE {table} ({TABLES[table]})")
+        lake.connection.execute(
+            'CREATE TABLE wide (sample_id UUID, key VARCHAR, source VARCHAR, caption VARCHAR, clip_score FLOAT, "error" VARCHAR)'
+        )
+        rows = [
+            [uuid.uuid5(uuid.NAMESPACE_URL, f"{source}/{key}"), key, source, value] for source in sources for key, value in values.items()
+        ]
+        lake.connection.executemany("INSERT INTO wide VALUES (?, ?, ?, 'a caption', ?, NULL)", rows)
+        for name, text in settings.items():
+            lake.connection.execute(
+                "INSERT INTO operator_versions VALUES (?, 'f1', '1', ?, 'batch', 'pair', [?], now())", [name, text, name]
+            )
         return lake
 
     yield make
-    for lake in opened:
+    for lake in made:
         lake.close()

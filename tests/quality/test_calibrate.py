@@ -26,7 +26,7 @@ def counts(lake, found):
     return by.get("g", 0), by.get("b", 0), sum(by.values())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lake(scored):
     return scored({**GOOD, **BAD, **REST})
 
@@ -108,7 +108,12 @@ def test_expressions_and_what_they_were_measured_with(lake):
     found = calibrate(lake, "clip_score * 100 + 0", LABELS, Goal(recall=0.5))
     assert found.sql.startswith("(clip_score * 100 + 0) >= ")
     assert counts(lake, found)[0] == found.kept_good
-    assert calibrate(lake, "clip_score", LABELS).measured_with == {"operator": "clip_score", "fingerprint": "f1", "encoder": "starter"}
+    assert calibrate(lake, "clip_score", LABELS).measured_with == {
+        "operator": "clip_score",
+        "fingerprint": "f1",
+        "weights": "",
+        "encoder": "starter",
+    }
 
 
 def test_picture_and_json(lake, tmp_path):

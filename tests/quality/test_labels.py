@@ -111,11 +111,10 @@ def test_labels_of_the_lake(scored):
     lake = scored({"a": 0.1, "b": 0.2})
     with pytest.raises(UsageError, match="empty"):
         stored_labels(lake)
-    with lake.transaction("labels") as connection:
-        for key, value, when in [("a", "bad", "2026-01-01"), ("a", "good", "2026-01-02"), ("b", "bad", "2026-01-01")]:
-            connection.execute(
-                "INSERT INTO labels SELECT sample_id, 'match', ?, 'me', CAST(? AS TIMESTAMPTZ) FROM refs WHERE key = ?", [value, when, key]
-            )
+    for key, value, when in [("a", "bad", "2026-01-01"), ("a", "good", "2026-01-02"), ("b", "bad", "2026-01-01")]:
+        lake.connection.execute(
+            "INSERT INTO labels SELECT sample_id, 'match', ?, 'me', CAST(? AS TIMESTAMPTZ) FROM wide WHERE key = ?", [value, when, key]
+        )
     found = join(lake, "clip_score", stored_labels(lake))
     assert dict(zip(found.scores.round(3).tolist(), found.good.tolist(), strict=True)) == {0.1: True, 0.2: False}
     with pytest.raises(UsageError, match="It has: match"):

@@ -1,12 +1,15 @@
+import dataclasses
+import json
 import re
 
 import pyarrow as pa
 import pytest
 import yaml
 
+from manifests import create_lake
 from manifests.errors import UsageError
 from operators.plugins import available
-from quality.presets import as_yaml, measured_with, preset, presets, scale_warnings, with_presets
+from quality.presets import accepted, as_yaml, measured_with, preset, presets, scale_warnings, with_presets
 from quality.rules import parse_tiers
 from quality.sql_guard import check_syntax, used_columns
 from quality.tiers import compile_tiers
@@ -21,26 +24,25 @@ def test_the_presets():
         preset("datacomp-basics")
 
 
-@pytest.fixture
-def full(scored):
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
     """A lake whose ``wide`` has every column of every operator."""
-    lake = scored({"a": 0.3})
-    for cls in available().values():
-        operator = cls()
-        keyed = "sample" if operator.scope == "corpus" else "media"
-        fields = [pa.field("key", pa.uuid()), pa.field("fingerprint", pa.string()), pa.field("run_id", pa.uuid()), *operator.adds]
-        if operator.name != "clip_score":
+    with create_lake(tmp_path_factory.mktemp("full") / "lake") as lake:
+        for cls in available().values():
+            operator = cls()
+            names = [pa.field("key", pa.uuid()), pa.field("fingerprint", pa.string()), pa.field("run_id", pa.uuid())]
+            schema = pa.schema([*names, *operator.adds, pa.field("error", pa.string())])
             lake.set_current(
-                operator.name, "f", operator.version, "{}", operator.scope, keyed, pa.schema([*fields, pa.field("error", pa.string())])
+                operator.name, "f", operator.version, "{}", operator.scope, "sample" if operator.scope == "corpus" else "media", schema
             )
-    return lake
+        yield lake
 
 
 def test_every_preset_fits_a_lake_with_all_signals(full):
     columns = {row["column_name"]: row["column_type"] for row in full.rows("DESCRIBE wide")}
+    tiers = parse_tiers({f"tier{i}": dict(one.rules) for i, one in enumerate(presets())})
+    full.query(compile_tiers(full.connection, tiers).select_sql)
     for one in presets():
-        compiled = compile_tiers(full.connection, parse_tiers({"silver": dict(one.rules)}))
-        full.query(compiled.select_sql)
         read = set().union(*(used_columns(check_syntax(sql), columns) for sql in one.rules.values()))
         assert read == set(one.scales), f"{one.name}: scales name what the rules read"
 
@@ -54,8 +56,14 @@ def test_presets_are_whole(one):
     assert set(one.holds_for) <= set(one.scales)
     judged_by_a_model = {"clip_score", "aesthetic"} & set(one.scales)
     assert set(one.holds_for) == judged_by_a_model, "a threshold on a model's score says which model"
+    uses = dict(next(iter(use.items())) if isinstance(use, dict) else (use, {}) for use in one.operators)
+    for name, settings in uses.items():
+        if name in available():
+            assert set(settings) <= {f.name for f in dataclasses.fields(available()[name])}
     for signal, needs in one.holds_for.items():
-        assert {signal: {"encoder": needs["encoder"]}} in one.operators
+        told = {**uses["image_embedding"], **uses[signal]}
+        assert {key: [told[key]] for key in needs} == {key: accepted(value)[:1] for key, value in needs.items()}
+        assert uses.get("text_embedding", told)["encoder"] == told["encoder"]
 
 
 @each
@@ -122,30 +130,36 @@ def test_a_tiers_own_rules_come_first():
             with_presets(wrong, {})
 
 
+def measured_by(encoder: str) -> dict[str, str]:
+    made = json.dumps({"encoder": encoder})
+    return {"clip_score": "{}", "image_embedding": made, "text_embedding": made}
+
+
 @pytest.mark.parametrize(
     ("settings", "rules", "warned"),
     [
-        ('{"encoder": "starter"}', {"matches": "clip_score >= 0.25"}, True),
-        ('{"encoder": "openclip:ViT-B-32/laion2b_s34b_b79k"}', {"matches": "clip_score >= 0.25"}, True),
-        ('{"encoder": "openclip:ViT-B-32/openai"}', {"matches": "clip_score >= 0.25"}, False),
-        ('{"encoder": "openclip:ViT-B-32-quickgelu/openai"}', {"matches": "clip_score >= 0.25"}, False),
-        ('{"encoder": "starter"}', {"matches": "clip_score >= 0.2"}, False),
-        ("{}", {"matches": "clip_score >= 0.25"}, False),
+        (measured_by("starter"), {"matches": "clip_score >= 0.25"}, True),
+        (measured_by("openclip:ViT-B-32/laion2b_s34b_b79k"), {"matches": "clip_score >= 0.25"}, True),
+        (measured_by("openclip:ViT-B-32/openai"), {"matches": "clip_score >= 0.25"}, False),
+        (measured_by("openclip:ViT-B-32-quickgelu/openai"), {"matches": "clip_score >= 0.25"}, False),
+        (measured_by("starter"), {"matches": "clip_score >= 0.2"}, False),
+        ({}, {"matches": "clip_score >= 0.25"}, False),
+        ({"aesthetic": '{"encoder": "openclip:ViT-L-14/openai", "head": "laion-v1"}'}, {"pretty": "aesthetic > 7"}, False),
+        ({"aesthetic": '{"encoder": "openclip:ViT-L-14/openai", "head": "auto"}'}, {"pretty": "aesthetic > 7"}, True),
+        ({"aesthetic": '{"encoder": "openclip:ViT-L-14/openai", "head": "auto"}'}, {"pretty": "aesthetic > 5.0"}, False),
+        ({"aesthetic": '{"encoder": "starter", "head": "auto"}'}, {"pretty": "aesthetic > 5.0"}, True),
     ],
 )
-def test_a_score_of_another_encoder_is_noticed(scored, settings, rules, warned):
+def test_a_score_of_another_model_is_noticed(scored, settings, rules, warned):
     found = scale_warnings(scored({"a": 0.3}, settings), parse_tiers({"gold": rules}))
     assert len(found) == warned
-    if warned:
-        assert re.search(
-            r"Rule gold\.matches .* datacomp-clip-b32-025, made for encoder openclip:ViT-B-32/openai; .*goldsieve calibrate", found[0]
+    for text in found:
+        assert re.match(
+            r"Rule gold\.\w+ is that of the preset [\w.-]+, made for (encoder|head) .*: goldsieve calibrate .* --labels FILE", text
         )
 
 
-def test_the_encoder_of_the_embeddings_counts_too(scored, measured):
-    lake = scored({"a": 0.3}, "{}")
-    assert scale_warnings(lake, parse_tiers({"gold": {"matches": "clip_score >= 0.25"}})) == []
-    measured(lake, "image_embedding", {"a": 1.0}, '{"encoder": "starter"}')
-    assert measured_with(lake, "clip_score")["encoder"] == "starter"
-    assert len(scale_warnings(lake, parse_tiers({"gold": {"matches": "clip_score >= 0.25"}}))) == 1
+def test_what_measured_a_signal(scored):
+    lake = scored({"a": 0.3}, measured_by("starter"))
+    assert measured_with(lake, "clip_score") == {"operator": "clip_score", "fingerprint": "f1", "encoder": "starter"}
     assert measured_with(lake, "nothing") == {}
