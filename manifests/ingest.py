@@ -22,7 +22,7 @@ def _hash(*parts: str) -> str:
 
 SAMPLE_ID = _hash("source", "key", "ordinal")
 REF_HASH = _hash("uri", "coalesce(CAST(byte_offset AS VARCHAR), 'whole')", "coalesce(CAST(byte_length AS VARCHAR), 'rest')", "stamp")
-CAPTION_HASH = _hash("CASE WHEN caption IS NULL THEN 'no caption' ELSE 'caption' END", "coalesce(caption, '')")
+CAPTION_HASH = _hash("CASE WHEN caption IS NULL THEN 'no caption' ELSE 'caption' END", "coalesce(caption, '')", "to_json(captions)")
 
 
 @dataclass(frozen=True)

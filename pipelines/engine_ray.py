@@ -23,9 +23,6 @@ from pipelines.worker import BlockResult, Task, Worker
 MAX_THREADS = 4
 """Threads in one actor: beyond about four, Python's lock costs more than another process does."""
 
-WAVE_ROWS = 1_000_000
-"""Rows given to Ray Data at once, so that references of any number of samples fit its object store."""
-
 SMALL_ROWS = 50_000
 """A pass over so few captions or columns is done in the driver before an actor has started."""
 
@@ -78,24 +75,25 @@ class RayEngine:
             yield from InlineEngine().run(task, rows, notes, on_rows)
             return
         actors = max(1, self._cpus() // task.threads)
-        for start in range(0, rows.num_rows, WAVE_ROWS):
-            wave = list(blocks(rows.slice(start, WAVE_ROWS)))
-            with warnings.catch_warnings():
-                # The only way to say it: Ray 2.60 has no named parameter for the two yet, and announces the end of this one.
-                warnings.simplefilter("ignore")
-                dataset = self._ray.data.from_arrow(wave).map_batches(
-                    _Measure,
-                    batch_size=None,
-                    batch_format="pyarrow",
-                    fn_constructor_args=(task, notes),
-                    compute=self._ray.data.ActorPoolStrategy(size=min(actors, len(wave)), max_tasks_in_flight_per_actor=2),
-                    num_cpus=task.threads,
-                    num_gpus=gpus or None,
-                    # A block whose worker died is not simply tried again: its sample may kill the next worker as well.
-                    max_restarts=0,
-                    max_task_retries=0,
-                )
-            yield from self._results(dataset, on_rows)
+        work = list(blocks(rows))
+        if not work:
+            return
+        with warnings.catch_warnings():
+            # The only way to say it: Ray 2.60 has no named parameter for the two yet, and announces the end of this one.
+            warnings.simplefilter("ignore")
+            dataset = self._ray.data.from_arrow(work).map_batches(
+                _Measure,
+                batch_size=None,
+                batch_format="pyarrow",
+                fn_constructor_args=(task, notes),
+                compute=self._ray.data.ActorPoolStrategy(size=min(actors, len(work)), max_tasks_in_flight_per_actor=2),
+                num_cpus=task.threads,
+                num_gpus=gpus or None,
+                # A block whose worker died is not simply tried again: its sample may kill the next worker as well.
+                max_restarts=0,
+                max_task_retries=0,
+            )
+        yield from self._results(dataset, on_rows)
 
     def _results(self, dataset: Any, on_rows: OnRows) -> Iterator[BlockResult]:
         try:

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from manifests.errors import MediaError
 from manifests.parts import media_part, signal_part, uuids
-from manifests.schema import media_hash, pair_hash
+from manifests.schema import media_hash
 from operators.base import columns_from
-from pipelines.pending import TODO
+from pipelines.pending import KEY, TODO
 from pipelines.reader import Reader
-from pipelines.worker import BlockResult, Outcome, Task, Worker
+from pipelines.worker import BlockResult, Outcome, Task, Worker, content_key
 
 Isolated = Callable[[Task, pa.Table], BlockResult | str]
 """Measures rows in a process of its own; a string says how that process died."""
@@ -68,15 +68,15 @@ def _killer(task: Task, row: pa.Table, death: str) -> BlockResult:
     reason = f"measuring this sample killed the worker process ({death})"
     parts = []
     key: uuid.UUID | None = None
-    if task.run.keyed_by == "caption":
-        key = uuid.UUID(record["caption_hash"])
+    if not task.run.reads_media:
+        key = uuid.UUID(record[KEY])
     else:
         fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"]), "media_hash": None, "error": reason}
         try:
             with Reader() as reader:
                 data = reader.read(record["uri"], record["byte_offset"], record["byte_length"])
             fact["media_hash"] = digest = media_hash(data)
-            key = digest if task.run.keyed_by == "media" else pair_hash(digest, uuid.UUID(record["caption_hash"]))
+            key = content_key(task.run.keyed_by, record, digest)
         except MediaError as error:
             fact["error"] = str(error)
         if record["media_hash"] is None:

@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,13 +19,17 @@ from pipelines import journal
 from pipelines.engine import Engine, WorkerDied
 from pipelines.isolation import measure_suspects
 from pipelines.passes import OperatorUse, Pass, plan_passes
-from pipelines.pending import corpus_input, corpus_sql, pending_rows
+from pipelines.pending import corpus_input, corpus_sql, find_pending, pending_wave
 from pipelines.progress import Reporter
 from pipelines.worker import BlockResult, Task, check_promise
 from quality.sql_guard import check_expression, check_order
 
 COMMIT_SECONDS = 5.0
 """Finished parts are registered this often: what a crash can cost."""
+
+REFERENCE_WAVE = 1_000_000
+COLUMN_WAVE = 131_072
+"""Rows in memory at once: references are a few hundred bytes each, embeddings a few thousand."""
 
 ALL_FAILED_ROWS = 20
 """When at least this many rows with good media were tried and every one failed, the operator is at fault, not the data."""
@@ -51,7 +55,7 @@ def measure(
     results = []
     for run in prepare(lake, uses):
         started = time.monotonic()
-        work = _corpus if run.keyed_by == "sample" else _batch
+        work = _corpus if run.is_corpus else _batch
         samples, failed = work(lake, run, engine, run_id, reporter, only)
         if samples:
             results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
@@ -84,42 +88,47 @@ def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
 
 
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
-    rows = pending_rows(lake, run, only)
-    if not rows.num_rows:
+    pending = find_pending(lake, run, only)
+    if not pending:
         return 0, 0
     task = Task(run, lake.address.data, run_id, engine.threads())
-    notes = lake.notes
-    total = failed = 0
-    with reporter.meter(run.name, rows.num_rows) as on_rows:
-        while rows.num_rows:
-            committer = _Committer(lake, run)
-            suspects = journal.suspects(notes)
-            suspected = pc.is_in(rows["ref_hash"], pa.array(sorted(suspects), type=pa.string()))
-            if suspects:
-                reporter.say(
-                    f"A process died while it measured {len(suspects):,} samples. Trying these apart from the others, "
-                    "in case one of them killed it."
-                )
-            for result in measure_suspects(task, rows.filter(suspected), engine.isolated):
-                on_rows(result.samples, result.failed)
-                committer.add(result)
-            committer.flush()
-            journal.clear(notes)
+    committer = _Committer(lake, run)
+    size = REFERENCE_WAVE if run.reads_media else COLUMN_WAVE
+    with reporter.meter(run.name, pending) as on_rows:
+        first = 0
+        while first < pending:
             try:
-                for result in engine.run(task, rows.filter(pc.invert(suspected)), notes, on_rows):
-                    committer.add(result)
+                _wave(lake, task, pending_wave(lake, run, first, size), engine, committer, reporter, on_rows)
             except WorkerDied:
-                if not journal.suspects(notes):
+                if not journal.suspects(lake.notes):
                     raise
-                committer.flush()
-                rows = pending_rows(lake, run, only)
+                pending, first = find_pending(lake, run, only), 0
                 continue
-            finally:
-                total += committer.samples
-                failed += committer.failed
-                committer.flush()
-            break
-    return total, failed
+            first += size
+    return committer.samples, committer.failed
+
+
+def _wave(
+    lake: Lake, task: Task, rows: pa.Table, engine: Engine, committer: "_Committer", reporter: Reporter, on_rows: Callable[[int, int], None]
+) -> None:
+    """Measure some rows: first those that a dead process had noted, each half of them apart, then the others."""
+    suspects = journal.suspects(lake.notes)
+    suspected = pc.is_in(rows["ref_hash"], pa.array(sorted(suspects), type=pa.string()))
+    if suspects:
+        reporter.say(
+            f"A process died while it measured {len(suspects):,} samples. Trying these apart from the others, "
+            "in case one of them killed it."
+        )
+    try:
+        for result in measure_suspects(task, rows.filter(suspected), engine.isolated):
+            on_rows(result.samples, result.failed)
+            committer.add(result)
+        committer.flush()
+        journal.clear(lake.notes)
+        for result in engine.run(task, rows.filter(pc.invert(suspected)), lake.notes, on_rows):
+            committer.add(result)
+    finally:
+        committer.flush()
 
 
 class _Committer:

@@ -5,6 +5,8 @@ An operator runs after those whose columns it reads or its ``when`` mentions; ch
 that depends on nothing waits.
 """
 
+import dataclasses
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,17 +19,21 @@ from operators.plugins import available, make
 
 KeyedBy = Literal["media", "caption", "pair", "sample"]
 
-_CAPTION_COLUMNS = {"caption", "caption_hash"}
+_CAPTION_COLUMNS = {"caption", "captions", "caption_hash"}
 _MEDIA_FACTS = {"format", "width", "height", "aspect", "byte_length", "media_hash", "duration_s", "fps"}
 _DUPLICATE_OPERATORS = ("exact_duplicates", "near_duplicates")
 
 
 @dataclass(frozen=True)
 class OperatorUse:
-    """An operator of a recipe. ``when``: SQL over ``wide``; samples for which it is not true are not measured."""
+    """An operator of a recipe. ``when``: SQL over ``wide``; samples for which it is not true are not measured.
+
+    ``upstream``: the operators whose columns it reads, filled in by `plan_passes`.
+    """
 
     operator: Operator
     when: str = ""
+    upstream: tuple["OperatorUse", ...] = ()
 
     @property
     def name(self) -> str:
@@ -35,7 +41,12 @@ class OperatorUse:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self.operator)
+        """The operator's, and of those it reads: a score over other embeddings is another score."""
+        own = fingerprint(self.operator)
+        if not self.upstream:
+            return own
+        chain = ":".join([own, *sorted(use.fingerprint for use in self.upstream)])
+        return hashlib.sha256(chain.encode()).hexdigest()[:16]
 
     @property
     def keyed_by(self) -> KeyedBy:
@@ -43,10 +54,18 @@ class OperatorUse:
         reads = self.operator.reads
         if self.operator.scope == "corpus":
             return "sample"
-        if not reads.views and set(reads.columns) <= _CAPTION_COLUMNS:
-            return "caption"
-        uses_caption = bool(_CAPTION_COLUMNS & set(reads.columns))
-        return "pair" if uses_caption else "media"
+        owner = {column: use for use in self.upstream for column in use.operator.adds.names}
+        kinds: set[KeyedBy] = {"media"} if reads.views else set()
+        for column in reads.columns:
+            if column in owner:
+                kinds.add(owner[column].keyed_by)
+            elif column in _CAPTION_COLUMNS:
+                kinds.add("caption")
+            else:
+                kinds.add("media" if column in _MEDIA_FACTS else "sample")
+        if "sample" in kinds:
+            return "sample"
+        return "pair" if len(kinds) > 1 else kinds.pop() if kinds else "sample"
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,10 @@ class Pass:
 
     uses: tuple[OperatorUse, ...]
     keyed_by: KeyedBy
+
+    @property
+    def is_corpus(self) -> bool:
+        return self.uses[0].operator.scope == "corpus"
 
     @property
     def reads_media(self) -> bool:
@@ -84,6 +107,10 @@ def plan_passes(uses: Sequence[OperatorUse]) -> list[Pass]:
         ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
         if not ready:
             raise RecipeError(f"These operators depend on each other in a circle: {', '.join(sorted(waiting))}.")
+        for name in ready:
+            columns = set(chosen[name].operator.reads.columns)
+            upstream = [chosen[needed] for needed in sorted(waiting[name]) if columns & set(chosen[needed].operator.adds.names)]
+            chosen[name] = dataclasses.replace(chosen[name], upstream=tuple(upstream))
         passes += _group([chosen[name] for name in ready])
         for name in ready:
             del waiting[name]
@@ -113,13 +140,13 @@ def column_owners() -> Mapping[str, str]:
 
 
 def _group(uses: Sequence[OperatorUse]) -> list[Pass]:
-    """One pass for each kind of key; corpus operators and GPU operators stand alone."""
+    """One pass for each kind of key and of reading, media first; corpus operators and GPU operators stand alone."""
     passes: list[Pass] = []
-    shared: dict[KeyedBy, list[OperatorUse]] = {}
+    shared: dict[tuple[bool, KeyedBy], list[OperatorUse]] = {}
     for use in uses:
-        if use.keyed_by == "sample" or use.operator.gpus:
+        if use.operator.scope == "corpus" or use.operator.gpus:
             passes.append(Pass((use,), use.keyed_by))
         else:
-            shared.setdefault(use.keyed_by, []).append(use)
-    together = [Pass(tuple(found), keyed_by) for keyed_by in ("media", "pair", "caption") if (found := shared.get(keyed_by))]
+            shared.setdefault((bool(use.operator.reads.views), use.keyed_by), []).append(use)
+    together = [Pass(tuple(found), keyed_by) for (_, keyed_by), found in sorted(shared.items(), reverse=True)]
     return together + passes

@@ -13,16 +13,17 @@ from pipelines.passes import OperatorUse, Pass
 REFERENCE_COLUMNS = ("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash")
 TODO = "todo"
 """Bit ``i`` is set where operator ``i`` of the pass lacks a result for the row."""
+KEY = "goldsieve_key"
+"""What the result will be stored under, in passes that do not read media (the others know it after reading)."""
 
 
-def pending_rows(lake: Lake, run: Pass, only: str = "") -> pa.Table:
-    """Rows to measure in a pass: one for each distinct content, with the columns its operators read.
+def find_pending(lake: Lake, run: Pass, only: str = "") -> int:
+    """Find the rows to measure in a pass, one for each distinct content, and return how many; `pending_wave` fetches them.
 
     ``only``: SQL that limits the samples considered (``--sample``). A sample whose bytes could not be read is not
     asked again (``goldsieve retry`` clears that).
     """
     key = KEY_COLUMN[run.keyed_by]
-    columns = sorted({c for use in run.uses for c in use.operator.reads.columns} - {*REFERENCE_COLUMNS})
     todo, joins = [], []
     for i, use in enumerate(run.uses):
         done = f"done{i}"
@@ -32,25 +33,38 @@ def pending_rows(lake: Lake, run: Pass, only: str = "") -> pa.Table:
         )
         when = f"AND coalesce(({use.when}), false)" if use.when else ""
         todo.append(f"CASE WHEN {done}.key IS NULL {when} THEN {1 << i} ELSE 0 END")
-    # Bytes that could not be read leave no hash. Captions need no bytes.
-    readable = "true" if run.keyed_by == "caption" else "w.sample_error IS NULL OR w.media_hash IS NOT NULL"
-    content = "coalesce(w.media_hash, w.ref_hash)"
-    if run.keyed_by == "caption":
-        content = "w.caption_hash"
-    elif run.keyed_by == "pair":
-        content += ", w.caption_hash"
-    wide = narrow(lake.connection, only, *columns, *(use.when for use in run.uses))
-    return lake.query(
+    if run.reads_media:
+        # Bytes that could not be read leave no hash; bytes that were not read yet have none.
+        ready = "w.sample_error IS NULL OR w.media_hash IS NOT NULL"
+        content = {"media": "coalesce(media_hash, ref_hash)", "pair": "coalesce(media_hash, ref_hash), caption_hash"}.get(run.keyed_by, key)
+    else:
+        ready, content = f"w.{key} IS NOT NULL", key
+    wide = narrow(lake.connection, only, *(use.when for use in run.uses))
+    lake.connection.execute(
         f"""
-        WITH open AS (
-            SELECT {", ".join(f"w.{c}" for c in REFERENCE_COLUMNS)} {"".join(f", w.{identifier(c)}" for c in columns)},
+        CREATE OR REPLACE TEMP TABLE pending AS
+        SELECT row_number() OVER (ORDER BY uri, byte_offset, sample_id) AS n, sample_id, {TODO} FROM (
+            SELECT w.sample_id, w.uri, w.byte_offset, w.ref_hash, w.media_hash, w.caption_hash, w.pair_hash,
                 CAST({" | ".join(f"({t})" for t in todo)} AS BIGINT) AS {TODO}
             FROM {wide} w {" ".join(joins)}
-            WHERE ({readable}) {f"AND ({only})" if only else ""}
-        )
-        SELECT * FROM open WHERE {TODO} > 0
-        QUALIFY row_number() OVER (PARTITION BY {content.replace("w.", "open.")} ORDER BY uri, byte_offset, sample_id) = 1
-        ORDER BY uri, byte_offset, sample_id
+            WHERE ({ready}) {f"AND ({only})" if only else ""}
+        ) WHERE {TODO} > 0
+        QUALIFY row_number() OVER (PARTITION BY {content} ORDER BY uri, byte_offset, sample_id) = 1
+        """
+    )
+    return int(lake.value("SELECT count(*) FROM pending"))
+
+
+def pending_wave(lake: Lake, run: Pass, first: int, count: int) -> pa.Table:
+    """``count`` pending rows from the ``first`` on (0-based) with the columns that the pass's operators read."""
+    read = sorted({c for use in run.uses for c in use.operator.reads.columns} - {*REFERENCE_COLUMNS})
+    columns = [*REFERENCE_COLUMNS, *read]
+    wide = narrow(lake.connection, *columns)
+    return lake.query(
+        f"""
+        SELECT {", ".join(f"w.{identifier(c)}" for c in columns)}, w.{KEY_COLUMN[run.keyed_by]} AS {KEY}, p.{TODO}
+        FROM (SELECT * FROM pending WHERE n > {int(first)} AND n <= {int(first + count)}) p JOIN {wide} w ON w.sample_id = p.sample_id
+        ORDER BY p.n
         """
     )
 

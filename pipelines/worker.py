@@ -4,10 +4,10 @@ The same function serves the inline and the Ray engine.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import pyarrow as pa
 
@@ -16,15 +16,16 @@ from manifests.parts import Part, media_part, signal_part, uuids
 from manifests.schema import media_hash, pair_hash
 from operators.base import Batch, BatchFn, Columns, Header, Operator, View, columns_from
 from operators.media import Media, load_codecs
-from pipelines.passes import Pass
-from pipelines.pending import TODO
+from pipelines.passes import KeyedBy, Pass
+from pipelines.pending import KEY, TODO
 from pipelines.reader import Reader
 
 OPENCV_ADVICE = "apt-get install libgl1 libglib2.0-0"
 
 BATCH_ROWS = 32
+COLUMN_ROWS = 1024
 BATCH_BYTES = 64 << 20
-"""A batch ends when it has this many rows, or when decoding it would need this much memory."""
+"""A batch ends when it has this many rows (of media, of columns), or when decoding it would need this much memory."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,29 @@ class MediaRow:
             raise
 
 
+class ColumnRows(Sequence[MediaRow]):
+    """Rows of a table without media, made only if an operator asks for them one by one."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    @overload
+    def __getitem__(self, index: int) -> MediaRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ColumnRows": ...
+    def __getitem__(self, index: int | slice) -> "MediaRow | ColumnRows":
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            return ColumnRows(self._table.slice(start, stop - start))
+        return next(iter(ColumnRows(self._table.slice(index, 1))))
+
+    def __iter__(self) -> Iterator[MediaRow]:
+        return (MediaRow(record, None, None) for record in self._table.to_pylist())
+
+
 @dataclass
 class _Collected:
     """Results of one operator over a block, batch by batch."""
@@ -109,11 +133,13 @@ class Worker:
 
     def measure(self, block: pa.Table, on_rows: Callable[[int, int], None] | None = None) -> BlockResult:
         """Measure a block and write its parts. ``on_rows(samples, failed)`` is called as batches end."""
-        slices = [block.slice(i, BATCH_ROWS) for i in range(0, block.num_rows, BATCH_ROWS)]
+        rows = BATCH_ROWS if self.task.run.reads_media else COLUMN_ROWS
+        slices = [block.slice(i, rows) for i in range(0, block.num_rows, rows)]
         media_rows: list[dict[str, Any]] = []
         collected = [_Collected() for _ in self.task.run.uses]
         failed = 0
-        for rows, (facts, results, bad) in zip(slices, self.pool.map(self._measure_slice, slices), strict=True):
+        run = self._measure_media if self.task.run.reads_media else self._measure_columns
+        for part, (facts, results, bad) in zip(slices, self.pool.map(run, slices), strict=True):
             media_rows += facts
             for into, (keys, columns, own, first) in zip(collected, results, strict=True):
                 into.keys += keys
@@ -122,10 +148,28 @@ class Worker:
                 into.first_error = into.first_error or first
             failed += bad
             if on_rows:
-                on_rows(rows.num_rows, bad)
+                on_rows(part.num_rows, bad)
         return self._write(media_rows, collected, block.num_rows, failed)
 
-    def _measure_slice(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
+    def _measure_columns(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
+        """A slice of a pass that reads columns only: they stay in Arrow, so that heads over embeddings are matrix work."""
+        keys = [uuid.UUID(key) for key in rows[KEY].to_pylist()]
+        todo = rows[TODO].to_numpy()
+        results: list[tuple[list[uuid.UUID], list[Columns], int, str | None]] = []
+        failed: set[int] = set()
+        for i, (use, run) in enumerate(zip(self.task.run.uses, self.functions, strict=True)):
+            mine = (todo >> i & 1).nonzero()[0]
+            if not len(mine):
+                results.append(([], [], 0, None))
+                continue
+            table = (rows if len(mine) == len(keys) else rows.take(mine)).select(list(use.operator.reads.columns))
+            columns = run_operator(use.operator, run, Batch(table, ColumnRows(table)))
+            bad = [(j, error) for j, error in zip(mine.tolist(), columns["error"].to_pylist(), strict=True) if error is not None]
+            failed.update(j for j, _ in bad)
+            results.append(([keys[j] for j in mine], [columns], len(bad), bad[0][1] if bad else None))
+        return [], results, len(failed)
+
+    def _measure_media(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
         facts: list[dict[str, Any]] = []
         results: list[tuple[list[uuid.UUID | None], list[Columns], int, str | None]] = [([], [], 0, None) for _ in self.functions]
         failed: set[int] = set()
@@ -166,9 +210,6 @@ class Worker:
 
     def _open(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> tuple[MediaRow, int]:
         """Read, hash and identify one sample; sets ``record['key']``."""
-        if not self.task.run.reads_media:
-            record["key"] = uuid.UUID(record[{"caption": "caption_hash", "media": "media_hash"}[self.task.run.keyed_by]])
-            return MediaRow(record, None, None), 0
         known = record["media_hash"]
         fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
         try:
@@ -179,7 +220,7 @@ class Worker:
                 facts.append({**fact, "error": str(error)})
             return MediaRow(record, None, str(error)), 0
         digest = media_hash(data)
-        record["key"] = digest if self.task.run.keyed_by == "media" else pair_hash(digest, uuid.UUID(record["caption_hash"]))
+        record["key"] = content_key(self.task.run.keyed_by, record, digest)
         if known is not None and uuid.UUID(known) != digest:
             record["key"] = None
             return MediaRow(record, None, "the file changed since it was ingested: ingest its source again"), 0
@@ -210,6 +251,13 @@ class Worker:
             parts.append(part)
             outcomes.append(Outcome(use.name, part.rows, part.errors, got.own_errors, got.first_error))
         return BlockResult(tuple(parts), samples, failed, tuple(outcomes))
+
+
+def content_key(keyed_by: KeyedBy, record: Mapping[str, Any], media: uuid.UUID) -> uuid.UUID:
+    """What the result of a pass that read this media is stored under."""
+    if keyed_by == "media":
+        return media
+    return pair_hash(media, uuid.UUID(record["caption_hash"])) if keyed_by == "pair" else uuid.UUID(record["sample_id"])
 
 
 def run_operator(operator: Operator, run: BatchFn, batch: Batch) -> Columns:

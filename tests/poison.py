@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from operators.base import Batch, BatchFn, Columns, RawBytes, Reads, Row, Scope, field, per_row
 
@@ -51,3 +52,18 @@ class Misbehaves:
             return {"caption_length": lengths[1:] if self.how == "short" else lengths}
 
         return run
+
+
+@dataclass(frozen=True)
+class Combines:
+    """Adds sharpness and caption words of a sample: an operator over other operators' columns."""
+
+    name, version, gpus = "combines", "1", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(columns=("sharpness", "caption_words"))
+    adds = pa.schema([field("combined", pa.float64(), "sum")])
+
+    def open(self) -> BatchFn:
+        return lambda batch: {
+            "combined": pc.add(pc.cast(batch.table["sharpness"], pa.float64()), batch.table["caption_words"]).combine_chunks()
+        }

@@ -54,4 +54,4 @@ class Held:
 
     def add(self, batch: pa.RecordBatch) -> None:
         uris = pc.unique(batch.column("uri")).to_pylist()
-        self.all = self.all and all(uri.partition(COLUMN_MARK)[0] in self._files for uri in uris)
+        self.all = self.all and all(str(uri).partition(COLUMN_MARK)[0] in self._files for uri in uris)

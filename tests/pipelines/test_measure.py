@@ -26,7 +26,7 @@ from pipelines.measure import PassResult, measure
 from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.sources import SourceSpec, list_source
-from tests.poison import KillsItsProcess, Misbehaves
+from tests.poison import Combines, KillsItsProcess, Misbehaves
 
 QUIET = Reporter(quiet=True)
 
@@ -103,6 +103,20 @@ def test_a_changed_setting_measures_again_and_the_old_answer_returns_free(lake: 
     assert [r.name for r in run(lake, use(strict))] == ["near_duplicates"]
     assert [r.name for r in run(lake, use(NearDuplicates()))] == ["near_duplicates"]  # corpus answers are not kept aside
     assert run(lake, use(NearDuplicates())) == []
+
+
+def test_an_operator_over_columns_follows_the_operators_it_reads(lake: Lake, folder: Path) -> None:
+    results = run(lake, use(Combines()))
+    assert [r.name for r in results][-1] == "combines"  # what it reads was measured first
+    query = "SELECT key, combined, sharpness + caption_words AS expected FROM wide ORDER BY key"
+    assert all(row["combined"] == pytest.approx(row["expected"]) for row in lake.rows(query) if row["expected"] is not None)
+    assert lake.value("SELECT count(combined) FROM wide") == 6
+    assert run(lake, use(Combines())) == []
+    (folder / "p1.txt").write_text("now with more words than before")
+    lake.ingest("pictures", str(folder), list_source(SourceSpec(str(folder))))
+    assert [(r.name, r.samples) for r in run(lake, use(Combines()))] == [("caption_quality", 1), ("combines", 1)]
+    strict = CaptionQuality(min_language_confidence=0.9)
+    assert [r.name for r in run(lake, use(strict), use(Combines()))] == ["caption_quality", "combines"]
 
 
 def test_when_limits_and_skipped_is_not_failed(lake: Lake) -> None:
