@@ -39,8 +39,8 @@ def calibrate(
     Example: goldsieve calibrate ./lake --signal clip_score --labels looked-at.csv --precision 0.95 -o out
     """
     from manifests import open_lake
-    from quality.calibrate import Goal
     from quality.calibrate import calibrate as find
+    from quality.threshold import Goal
 
     goal = Goal(share(precision, "--precision"), share(recall, "--recall"), share(keep, "--keep"))
     with open_lake(lake) as opened:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from manifests.errors import MissingDependencyError, UsageError
-from quality.calibrate import Goal, calibrate, numbers_between, text
+from quality.calibrate import calibrate
 from quality.calibration_plot import plot
 from quality.labels import Labels
+from quality.threshold import Goal, numbers_between, text
 
 RNG = np.random.default_rng(3)
 GOOD = {f"g{i}": float(v) for i, v in enumerate(RNG.normal(0.30, 0.03, 60))}
