@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterable
 from typing import TypedDict
 
-from operators import ALL
+from operators import ALL, OPTIONAL
 from operators.base import Operator
 
 
@@ -23,7 +23,10 @@ class CatalogueRow(TypedDict):
     version: str
 
 
-def rows(operators: Iterable[Operator] = ALL) -> list[CatalogueRow]:
+LISTED = (*ALL, *OPTIONAL)
+
+
+def rows(operators: Iterable[Operator] = LISTED) -> list[CatalogueRow]:
     """One row a column, in the order of the operators and their schemas."""
     return [
         CatalogueRow(
@@ -46,10 +49,11 @@ def markdown() -> str:
     parts = [
         "# Operators",
         "This page is written by `operators/catalogue.py` from the code; `goldsieve operators` prints the same. "
-        "Operators only add columns. What counts as good is decided by the rules of a recipe.",
-        "| operator | reads | looks at | what it tells |\n|---|---|---|---|\n" + "\n".join(map(summary_line, ALL)),
+        "Operators only add columns. What counts as good is decided by the rules of a recipe. "
+        f"Not in the default set, so named in a recipe or on the command line: {', '.join(o.name for o in OPTIONAL)}.",
+        "| operator | reads | looks at | what it tells |\n|---|---|---|---|\n" + "\n".join(map(summary_line, LISTED)),
     ]
-    for operator in ALL:
+    for operator in LISTED:
         parts += [f"## {operator.name}", inspect.cleandoc(type(operator).__doc__ or "").replace("``", "`")]
         fields = dataclasses.fields(operator)  # type: ignore[arg-type]
         if fields:

@@ -11,7 +11,7 @@ from typing import Any
 import pydantic
 
 from manifests.errors import UsageError
-from operators import ALL
+from operators import ALL, OPTIONAL
 from operators.base import Operator
 
 GROUP = "goldsieve.operators"
@@ -25,7 +25,7 @@ def available() -> dict[str, type[Operator]]:
 
     Raises `UsageError` for a package whose operator cannot be loaded, is no operator, or takes a name that is taken.
     """
-    classes: dict[str, type[Operator]] = {operator.name: type(operator) for operator in ALL}
+    classes: dict[str, type[Operator]] = {operator.name: type(operator) for operator in (*ALL, *OPTIONAL)}
     owner = dict.fromkeys(classes, "goldsieve")
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         package = entry.dist.name if entry.dist else entry.module

@@ -1,6 +1,10 @@
-"""What every operator owes its users, checked for each of `ALL`. A new operator is tested by being listed there."""
+"""What every operator owes its users, checked for each of `ALL` and `OPTIONAL`. A new operator is tested by being listed there.
+
+Optional operators are skipped where their packages are not installed, and see fewer samples: models are slow.
+"""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import pickle
@@ -16,18 +20,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageDraw
 
 import manifests.schema
-from operators import ALL
+from manifests.errors import MissingDependencyError
+from operators import ALL, OPTIONAL
 from operators.base import Batch, BatchFn, Operator, fingerprint, settings
 from operators.catalogue import markdown, rows
 from operators.plugins import MEMBERS
 from operators.testing import encode, make_batch, picture
 
 ROOT = Path(__file__).parents[2]
-BATCH = [operator for operator in ALL if operator.scope == "batch"]
-CORPUS = [operator for operator in ALL if operator.scope == "corpus"]
+EVERY = (*ALL, *OPTIONAL)
+BATCH = [operator for operator in EVERY if operator.scope == "batch"]
+CORPUS = [operator for operator in EVERY if operator.scope == "corpus"]
 
 SAMPLE_COLUMNS: dict[str, pa.DataType] = {
     "sample_id": pa.uuid(),
@@ -36,7 +42,7 @@ SAMPLE_COLUMNS: dict[str, pa.DataType] = {
 }
 """Columns of ``wide`` that are there before any operator ran."""
 
-ADDED: dict[str, pa.DataType] = {f.name: f.type for operator in ALL for f in operator.adds}
+ADDED: dict[str, pa.DataType] = {f.name: f.type for operator in EVERY for f in operator.adds}
 
 CAPTIONS = [
     "A brown dog runs through the snow .",
@@ -52,6 +58,19 @@ CAPTIONS = [
 
 def by_name(operators: list[Operator]) -> Any:
     return pytest.mark.parametrize("operator", operators, ids=lambda operator: operator.name)
+
+
+def count(operator: Operator) -> int:
+    """How many samples it is shown; 32 have one of every kind."""
+    return 32 if operator in OPTIONAL else 64
+
+
+@functools.cache
+def open_once(operator: Operator) -> BatchFn:
+    try:
+        return operator.open()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
 
 
 def column_types(operator: Operator) -> dict[str, pa.DataType]:
@@ -77,6 +96,13 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
             encode(image, "WEBP", quality=50),
         ]
     files += [encode(np.full((300, 300, 3), level, np.uint8)) for level in (0, 128, 255)]
+    text = Image.new("RGB", (400, 300), (20, 60, 40))
+    ImageDraw.Draw(text).text((20, 100), "www.example.org", fill="white", font_size=40)
+    files.append(encode(text))
+    with contextlib.suppress(ImportError):  # a face: without scikit-image nothing that looks for faces finds one
+        import skimage.data
+
+        files.append(encode(skimage.data.astronaut()[:256, 100:356], "JPEG"))
     files += [encode(picture(9, 7)), encode(picture(300, 2)), files[1][:4000] if files[1] else None, b"", b"not a picture", None]
     values: dict[str, list[Any]] = {
         "caption": CAPTIONS,
@@ -114,29 +140,24 @@ def keep_promise(operator: Operator, columns: Mapping[str, pa.Array], count: int
         assert len(columns["error"]) == count
 
 
-@pytest.fixture(scope="module")
-def opened() -> dict[str, BatchFn]:
-    return {operator.name: operator.open() for operator in ALL}
-
-
-@by_name(list(ALL))
-def test_keeps_rows_and_promise(operator: Operator, opened: dict[str, BatchFn]) -> None:
-    columns = opened[operator.name](batch_of(operator, *samples()))
-    keep_promise(operator, columns, 64)
+@by_name(list(EVERY))
+def test_keeps_rows_and_promise(operator: Operator) -> None:
+    columns = open_once(operator)(batch_of(operator, *samples(count(operator))))
+    keep_promise(operator, columns, count(operator))
     for added in operator.adds:
-        assert columns[added.name].null_count < 64, f"{added.name} was measured for no sample"
+        assert columns[added.name].null_count < count(operator), f"{added.name} was measured for no sample"
 
 
-@by_name(list(ALL))
-def test_empty_batch(operator: Operator, opened: dict[str, BatchFn]) -> None:
-    keep_promise(operator, opened[operator.name](batch_of(operator, [], [])), 0)
+@by_name(list(EVERY))
+def test_empty_batch(operator: Operator) -> None:
+    keep_promise(operator, open_once(operator)(batch_of(operator, [], [])), 0)
 
 
-@by_name(list(ALL))
-def test_null_input(operator: Operator, opened: dict[str, BatchFn]) -> None:
+@by_name(list(EVERY))
+def test_null_input(operator: Operator) -> None:
     """Nothing known but the id, no media: an answer or an error for each row, and no exception."""
     made = [dict.fromkeys(samples()[0][0]) | {"sample_id": uuid.UUID(int=n).bytes} for n in range(3)]
-    columns = opened[operator.name](batch_of(operator, made, [None] * 3))
+    columns = open_once(operator)(batch_of(operator, made, [None] * 3))
     keep_promise(operator, columns, 3)
     if operator.reads.views:
         assert columns["error"].null_count == 0
@@ -144,47 +165,47 @@ def test_null_input(operator: Operator, opened: dict[str, BatchFn]) -> None:
 
 
 @by_name([operator for operator in BATCH if operator.reads.views])
-def test_a_broken_file_harms_no_neighbour(operator: Operator, opened: dict[str, BatchFn]) -> None:
+def test_a_broken_file_harms_no_neighbour(operator: Operator) -> None:
     made, files = samples(3)
-    got = opened[operator.name](batch_of(operator, made, [files[0], b"not a picture", files[1]]))
+    got = open_once(operator)(batch_of(operator, made, [files[0], b"not a picture", files[1]]))
     assert [error is None for error in got["error"].to_pylist()] == [True, False, True]
 
 
 @by_name(BATCH)
 @pytest.mark.parametrize("size", [1, 7, 64])
-def test_independent_of_batch_and_order(operator: Operator, opened: dict[str, BatchFn], size: int) -> None:
-    made, files = samples()
-    run = opened[operator.name]
+def test_independent_of_batch_and_order(operator: Operator, size: int) -> None:
+    made, files = samples(count(operator))
+    run = open_once(operator)
     expected = as_rows(operator, run(batch_of(operator, made, files)))
-    order = random.Random(size).sample(range(64), 64)
+    order = random.Random(size).sample(range(len(made)), len(made))
     got: list[tuple[Any, ...]] = []
-    for start in range(0, 64, size):
+    for start in range(0, len(made), size):
         part = order[start : start + size]
         got += as_rows(operator, run(batch_of(operator, [made[i] for i in part], [files[i] for i in part])))
     assert got == [expected[i] for i in order]
 
 
 @by_name(CORPUS)
-def test_corpus_result_follows_the_order_given_alone(operator: Operator, opened: dict[str, BatchFn]) -> None:
+def test_corpus_result_follows_the_order_given_alone(operator: Operator) -> None:
     """The engine sorts best first; however the samples were stored before, the same order gives the same answer, in one chunk or many."""
     made, files = samples()
     whole = batch_of(operator, made, files)
     chunked = pa.concat_tables([whole.table.slice(start, 5) for start in range(0, 64, 5)])
-    run = opened[operator.name]
+    run = open_once(operator)
     assert as_rows(operator, run(Batch(chunked, whole.rows))) == as_rows(operator, run(whole))
     assert operator.reads.order_by
 
 
-@by_name(list(ALL))
-def test_deterministic_and_thread_safe(operator: Operator, opened: dict[str, BatchFn]) -> None:
-    run, batch = opened[operator.name], lambda: batch_of(operator, *samples())
+@by_name(list(EVERY))
+def test_deterministic_and_thread_safe(operator: Operator) -> None:
+    run, batch = open_once(operator), lambda: batch_of(operator, *samples(count(operator)))
     expected = as_rows(operator, operator.open()(batch()))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for got in pool.map(lambda _: as_rows(operator, run(batch())), range(8)):
+        for got in pool.map(lambda _: as_rows(operator, run(batch())), range(4 if operator in OPTIONAL else 8)):
             assert got == expected
 
 
-@by_name(list(ALL))
+@by_name(list(EVERY))
 def test_picklable(operator: Operator) -> None:
     copy = pickle.loads(pickle.dumps(operator))
     assert copy == operator
@@ -192,7 +213,7 @@ def test_picklable(operator: Operator) -> None:
 
 
 def test_fingerprints_are_the_same_in_every_process() -> None:
-    code = "from operators import ALL; from operators.base import fingerprint; print(*map(fingerprint, ALL))"
+    code = "from operators import ALL, OPTIONAL; from operators.base import fingerprint; print(*map(fingerprint, (*ALL, *OPTIONAL)))"
     for seed in ("0", "1"):
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -202,7 +223,7 @@ def test_fingerprints_are_the_same_in_every_process() -> None:
             text=True,
             check=True,
         )
-        assert done.stdout.split() == [fingerprint(operator) for operator in ALL]
+        assert done.stdout.split() == [fingerprint(operator) for operator in EVERY]
 
 
 def test_fingerprint_is_what_lakes_already_hold() -> None:
@@ -213,7 +234,7 @@ def test_fingerprint_is_what_lakes_already_hold() -> None:
     assert fingerprint(near) == "9331c0b8c15ef116"
 
 
-@by_name(list(ALL))
+@by_name(list(EVERY))
 def test_every_setting_changes_the_fingerprint(operator: Operator) -> None:
     for name, value in settings(operator).items():
         other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.1, str: lambda v: v + " "}[type(value)](value)
@@ -222,7 +243,7 @@ def test_every_setting_changes_the_fingerprint(operator: Operator) -> None:
         assert fingerprint(dataclasses.replace(changed, **{name: value})) == fingerprint(operator)  # type: ignore[type-var]
 
 
-@by_name(list(ALL))
+@by_name(list(EVERY))
 def test_shape(operator: Operator) -> None:
     assert isinstance(operator, Operator)
     assert dataclasses.is_dataclass(operator)
@@ -234,7 +255,7 @@ def test_shape(operator: Operator) -> None:
         assert column in {**SAMPLE_COLUMNS, **ADDED}, f"{column} is neither a column of the samples nor added by an operator"
 
 
-@by_name(list(ALL))
+@by_name(list(EVERY))
 def test_documented(operator: Operator) -> None:
     doc = type(operator).__doc__ or ""
     assert len(doc) > 30
@@ -248,9 +269,9 @@ def test_documented(operator: Operator) -> None:
 
 
 def test_names_and_columns_are_unique() -> None:
-    names = [operator.name for operator in ALL]
+    names = [operator.name for operator in EVERY]
     assert len(set(names)) == len(names)
-    columns = [added.name for operator in ALL for added in operator.adds]
+    columns = [added.name for operator in EVERY for added in operator.adds]
     assert len(set(columns)) == len(columns)
     assert not set(columns) & set(SAMPLE_COLUMNS)
 
@@ -262,7 +283,7 @@ def test_catalogue_is_up_to_date() -> None:
 
 
 def test_catalogue_rows_are_all_columns() -> None:
-    assert [(row["operator"], row["column"]) for row in rows()] == [(o.name, f.name) for o in ALL for f in o.adds]
+    assert [(row["operator"], row["column"]) for row in rows()] == [(o.name, f.name) for o in EVERY for f in o.adds]
     assert all(row["doc"] and row["type"] for row in rows())
 
 
