@@ -18,10 +18,11 @@ from operators.base import Batch, settings
 from pipelines import journal
 from pipelines.engine import Engine, WorkerDied
 from pipelines.isolation import measure_suspects
+from pipelines.operate import check_promise
 from pipelines.passes import OperatorUse, Pass, plan_passes
 from pipelines.pending import corpus_input, corpus_sql, find_pending, pending_wave
 from pipelines.progress import Reporter
-from pipelines.worker import BlockResult, Task, check_promise
+from pipelines.worker import BlockResult, Task
 from quality.sql_guard import check_expression, check_order
 
 COMMIT_SECONDS = 5.0
