@@ -300,6 +300,11 @@ class Lake:
             connection.execute("INSERT INTO shards BY NAME SELECT * FROM new_shards")
             connection.unregister("new_shards")
 
+    def confirm_export(self, export_id: str, snapshot: int) -> None:
+        """An export that was made of an earlier snapshot is what this snapshot gives, too."""
+        with self.transaction("export is up to date") as connection:
+            connection.execute("UPDATE exports SET snapshot = ? WHERE export_id = CAST(? AS UUID)", [snapshot, export_id])
+
     def forget_failures(self, operators: Sequence[str] | None = None) -> int:
         """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
         total = 0

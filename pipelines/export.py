@@ -249,9 +249,10 @@ def breakdown(lake: Lake, settings: ExportSettings, plan: ExportPlan) -> list[di
 def record_export(
     lake: Lake, settings: ExportSettings, result: ExportResult, recipe: str, recipe_digest: str, run_id: str | None, started: datetime
 ) -> None:
-    """Add the export to the lake, once: its id is made of plan and folder."""
+    """Add the export to the lake, once: its id is made of plan and folder. A known one is noted as true of this snapshot."""
     known = lake.query(f"SELECT count(*) AS n FROM exports WHERE export_id = CAST({quote(result.export_id)} AS UUID)")
     if known["n"][0].as_py():
+        lake.confirm_export(result.export_id, result.snapshot)  # the next run need not plan it again
         return
     row = {
         "export_id": result.export_id,

@@ -20,7 +20,7 @@ from pipelines.sources.rows import printable
 from pipelines.sources.spec import TAR_ENDINGS, SourceSpec, guess_kind, source_files
 
 RULES = 1
-"""Raise it when listing the same files gives other rows: all sources are then listed again."""
+"""Raise it when listing the same files gives other rows, or ingesting them other hashes: all sources are then listed again."""
 
 
 def containers(spec: SourceSpec) -> list[str]:

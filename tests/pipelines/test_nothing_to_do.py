@@ -123,6 +123,18 @@ def test_a_changed_archive_is_listed_again(folder: Path) -> None:
     assert (found.added, found.vanished) == (1, 9)
 
 
+def test_rules_changed_and_changed_back_cost_one_look_at_the_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(folder / "recipe.yaml")
+    other = load_recipe(folder / "recipe.yaml", ["silver.described=caption_words > 99"])
+    with open_lake(recipe.lake, read_only=False) as lake, running.recorded_run(lake, "tier", other, "inline") as (run_id, _):
+        assert running.tier(lake, other, run_id)
+    exported = run(folder).exported
+    assert exported is not None
+    assert exported.written == 0
+    monkeypatch.delattr(running, "export")
+    assert run(folder).exported == running.finished_before(open_lake(recipe.lake), recipe.export, recipe.digest)  # type: ignore[arg-type]
+
+
 def test_a_missing_shard_is_written_again(folder: Path) -> None:
     (folder / "out" / "shard-000000.tar").unlink()
     exported = run(folder).exported
