@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from manifests.errors import GoldsieveError
 from pipelines.isolation import Isolated, in_child_process
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker
@@ -22,7 +23,7 @@ FIRST_BLOCK_ROWS = 256
 """Blocks grow from the first size to the full one, so that progress and commits start early."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(GoldsieveError):
     """A worker process died. The rows it was measuring are in the journal."""
 
 

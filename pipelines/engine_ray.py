@@ -106,7 +106,7 @@ class RayEngine:
         except GoldsieveError:
             raise
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.RayTaskError) as error:
-            raise WorkerDied(_reason(error)) from error
+            raise WorkerDied(f"A Ray worker died: {_reason(error)}. Ray's own logs are in /tmp/ray/session_latest/logs.") from error
 
     @property
     def isolated(self) -> Isolated:
@@ -134,12 +134,18 @@ class _Measure:
     """One actor of the pool."""
 
     def __init__(self, task: Task, notes: Path | None) -> None:
-        self.worker = Worker(task)
         self.notes = notes
+        self.failure: GoldsieveError | None = None
+        try:
+            self.worker = Worker(task)
+        except GoldsieveError as error:  # a missing package or weight: said by the driver in its own words
+            self.failure = error
 
     def __call__(self, block: pa.Table) -> pa.Table:
         result: BlockResult | GoldsieveError
         try:
+            if self.failure:
+                raise self.failure
             with noted(self.notes, block):
                 result = self.worker.measure(block)
         except GoldsieveError as error:
