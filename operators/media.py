@@ -36,6 +36,7 @@ from operators.colour import UInt8, srgb_transform, to_rgb, value_range
 from operators.containers import sniff
 from operators.header import SHORT_NAMES, check_budget, read_info
 from operators.header import MediaInfo as MediaInfo
+from operators.jpeg_header import read_plain_jpeg
 
 MAX_PIXELS = 120_000_000
 """Default pixel budget: a 12000 x 10000 picture. Larger budgets than 178 megapixels are cut by Pillow's own limit."""
@@ -87,11 +88,13 @@ class Media:
         wanted = {(scale_factor(info, v.min_side), isinstance(v, Gray)) for v in views if isinstance(v, (Pixels, Gray))}
         if not wanted:
             return 0
-        native = info.stored_width * info.stored_height
-        kept = sum(-(-native // (factor * factor)) * (1 if gray else 3) for factor, gray in wanted)
+        width, height = info.stored_width, info.stored_height
+        native = width * height
+        kept = sum(-(-width // factor) * -(-height // factor) * (1 if gray else 3) for factor, gray in wanted)
         hungry = info.format in [SHORT_NAMES.get(name, name.lower()) for name in HUNGRY]
-        whole = 0 if info.format == "jpeg" and not info.progressive else (20 if hungry else 6) * native
-        return kept + whole + 16 * min(native, _STRIP)
+        if info.format == "jpeg" and info.mode in ("L", "RGB") and not (info.progressive or info.has_icc):
+            return kept
+        return kept + (20 if hungry else 6) * native + 16 * min(native, _STRIP)
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._known:
@@ -106,6 +109,9 @@ class Media:
 
     def _read_info(self) -> MediaInfo:
         name = sniff(self._data)
+        if name == "JPEG" and (plain := read_plain_jpeg(self._data)):
+            check_budget(plain.width, plain.height, self._max_pixels)
+            return plain
         with _as_media_error(name, "header"), _open(self._data, name) as image:
             check_budget(*image.size, self._max_pixels // (2 if name in HUNGRY else 1))
             if name == "TIFF":  # one tile is decoded whole, however little of it the picture shows
@@ -170,7 +176,11 @@ class Media:
 def scale_factor(info: MediaInfo, min_side: int) -> int:
     """1, 2, 4 or 8: the largest whose scaled shorter side, rounded up, is at least ``min_side``; 1 for ``min_side`` 0."""
     side = min(info.width, info.height)
-    return next((f for f in (8, 4, 2) if min_side > 0 and -(-side // f) >= min_side), 1)
+    if min_side > 0:
+        for factor in (8, 4, 2):
+            if -(-side // factor) >= min_side:
+                return factor
+    return 1
 
 
 def _reduced(image: Image.Image, factor: int, profile: bytes, bits: int) -> UInt8:

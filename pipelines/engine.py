@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 from manifests.errors import GoldsieveError
 from pipelines.isolation import Isolated, in_child_process
 from pipelines.journal import noted
-from pipelines.worker import BlockResult, Task, Worker
+from pipelines.worker import BlockResult, Started, Task, Worker
 
 EngineName = Literal["ray", "inline"]
 OnRows = Callable[[int, int], None]
@@ -68,11 +69,18 @@ class InlineEngine:
         return usable_cores()
 
     def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
-        with contextlib.closing(Worker(task)) as worker:
-            for block in blocks(rows):
-                with noted(notes, block):
-                    result = worker.measure(block, on_rows)
-                yield result
+        with contextlib.closing(Worker(task)) as worker, contextlib.ExitStack() as all_notes:
+            ahead: deque[tuple[contextlib.ExitStack, Started]] = deque()
+            for block in [*blocks(rows), None]:
+                if block is not None:
+                    note = all_notes.enter_context(contextlib.ExitStack())
+                    note.enter_context(noted(notes, block))
+                    ahead.append((note, worker.start(block)))
+                if len(ahead) > 1 or (ahead and block is None):
+                    note, started = ahead.popleft()
+                    with note:
+                        result = worker.finish(started, on_rows)
+                    yield result
 
     def close(self) -> None:
         """Nothing is kept open between passes."""

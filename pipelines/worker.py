@@ -5,7 +5,7 @@ The same function serves the inline and the Ray engine.
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,11 @@ class BlockResult:
     outcomes: tuple[Outcome, ...]
 
 
+Measured = tuple[list[dict[str, Any]], list[Any], int]
+Started = list[tuple[int, "Future[Measured]"]]
+"""A block in work: the rows of each slice, and what will come of it."""
+
+
 @dataclass
 class _Collected:
     """Results of one operator over a block, batch by batch."""
@@ -88,25 +93,35 @@ class Worker:
 
     def measure(self, block: pa.Table, on_rows: Callable[[int, int], None] | None = None) -> BlockResult:
         """Measure a block and write its parts. ``on_rows(samples, failed)`` is called as batches end."""
+        return self.finish(self.start(block), on_rows)
+
+    def start(self, block: pa.Table) -> Started:
+        """Queue a block for the threads. Started before the last one is finished, it keeps them busy while parts are written."""
         rows = BATCH_ROWS if self.task.run.reads_media else COLUMN_ROWS
+        run = self._measure_media if self.task.run.reads_media else self._measure_columns
         slices = [block.slice(i, rows) for i in range(0, block.num_rows, rows)]
+        return [(part.num_rows, self.pool.submit(run, part)) for part in slices]
+
+    def finish(self, started: Started, on_rows: Callable[[int, int], None] | None = None) -> BlockResult:
+        """Wait for a block and write its parts."""
         media_rows: list[dict[str, Any]] = []
         collected = [_Collected() for _ in self.task.run.uses]
-        failed = 0
-        run = self._measure_media if self.task.run.reads_media else self._measure_columns
-        for part, (facts, results, bad) in zip(slices, self.pool.map(run, slices), strict=True):
+        samples = failed = 0
+        for rows, part in started:
+            facts, results, bad = part.result()
             media_rows += facts
             for into, (keys, columns, own, first) in zip(collected, results, strict=True):
                 into.keys += keys
                 into.columns += columns
                 into.own_errors += own
                 into.first_error = into.first_error or first
+            samples += rows
             failed += bad
             if on_rows:
-                on_rows(part.num_rows, bad)
-        return self._write(media_rows, collected, block.num_rows, failed)
+                on_rows(rows, bad)
+        return self._write(media_rows, collected, samples, failed)
 
-    def _measure_columns(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
+    def _measure_columns(self, rows: pa.Table) -> Measured:
         """A slice of a pass that reads columns only: they stay in Arrow, so that heads over embeddings are matrix work."""
         keys = [uuid.UUID(key) for key in rows[KEY].to_pylist()]
         todo = rows[TODO].to_numpy()
@@ -124,7 +139,7 @@ class Worker:
             results.append(([keys[j] for j in mine], [columns], len(bad), bad[0][1] if bad else None))
         return [], results, len(failed)
 
-    def _measure_media(self, rows: pa.Table) -> tuple[list[dict[str, Any]], list[Any], int]:
+    def _measure_media(self, rows: pa.Table) -> Measured:
         facts: list[dict[str, Any]] = []
         results: list[tuple[list[uuid.UUID | None], list[Columns], int, str | None]] = [([], [], 0, None) for _ in self.functions]
         failed: set[int] = set()
