@@ -261,16 +261,15 @@ class Lake:
     ) -> None:
         """Replace the recipe's tiers by ``select_sql`` (sample_id, tier, failed_rules)."""
         with self.transaction(f"tier {recipe}") as connection:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE new_tiers AS {select_sql}")
             connection.execute("DELETE FROM tiers WHERE recipe = ?", [recipe])
+            # Sorted, so that the row of one sample is found without reading all of them.
             connection.execute(
-                "INSERT INTO tiers SELECT sample_id, tier, failed_rules, ?, ? FROM new_tiers ORDER BY sample_id", [recipe, digest]
+                f"INSERT INTO tiers SELECT sample_id, tier, failed_rules, ?, ? FROM ({select_sql}) ORDER BY sample_id", [recipe, digest]
             )
             connection.execute("DELETE FROM tierings WHERE recipe = ?", [recipe])
             connection.execute(
                 "INSERT INTO tierings VALUES (?, ?, ?, ?, ?, now())", [recipe, digest, json.dumps(rules), data_version, run_id]
             )
-            connection.execute("DROP TABLE new_tiers")
 
     def begin_run(self, command: str, recipe: str | None, digest: str | None, text: str | None, engine: str) -> uuid.UUID:
         """Record that a run starts; a run that never ends stays 'running' and is shown as interrupted."""

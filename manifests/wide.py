@@ -58,7 +58,7 @@ def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]
 def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> set[str]:
     """Names of the operators whose tables ``wide`` needs for columns with these names (lower case); None: all columns."""
     names = {operator.name for operator in operators}
-    if words is None or "error" in words:
+    if words is None:
         return names
     used = {operator for name, (operator, _) in wide_columns(operators).items() if name.lower() in words}
     if words & set(DUPLICATE_COLUMNS):
@@ -85,12 +85,13 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
     if words is None or words & set(DUPLICATE_COLUMNS):
         select += _duplicates(EXACT in names, NEAR in names)
     select.append('s."error" AS sample_error')
-    if len(joined) == len(operators):
-        failures = [f'{quote(o.name + ": ")} || {o.name}."error"' for o in operators]
-        select.append(f'coalesce({", ".join(["s." + identifier("error"), *failures])}) AS "error"')
     keys = keys or {}
     samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
     joins = "".join(_join(o, EXACT in names, keys) for o in sorted(joined, key=lambda o: (o.name == NEAR, o.name)))
+    if words is None or "error" in words:
+        error, failures = _errors(operators, keys)
+        select.append(error)
+        joins += failures
     if words is None or words & {"tier", "failed_rules"}:
         select.append("t.tier, t.failed_rules")
         latest = "SELECT sample_id, tier, failed_rules FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings)"
@@ -143,7 +144,7 @@ def create_wide(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _join(operator: CurrentOperator, has_exact: bool, keys: Mapping[str, str]) -> str:
-    columns = ", ".join(["key", *(identifier(c) for c in operator.columns), '"error"'])
+    columns = ", ".join(["key", *(identifier(c) for c in operator.columns)])
     key = f"s.{KEY_COLUMN[operator.keyed_by]}"
     where = f"fingerprint = {quote(operator.fingerprint)}"
     where += f" AND key IN {keys['kept' if operator.name == NEAR and has_exact else operator.keyed_by]}" if keys else ""
@@ -154,6 +155,26 @@ def _join(operator: CurrentOperator, has_exact: bool, keys: Mapping[str, str]) -
         f"\nLEFT JOIN (SELECT {columns} FROM {identifier(signal_table(operator.name))} WHERE {where}) "
         f"{operator.name} ON {operator.name}.key = {key}"
     )
+
+
+def _errors(operators: list[CurrentOperator], keys: Mapping[str, str]) -> tuple[str, str]:
+    """The column ``error`` and its joins: failed results are few, so they are collected first and joined as small tables."""
+    failed: dict[str, list[str]] = {}
+    for position, operator in enumerate(operators):
+        only = f" AND key IN {keys[operator.keyed_by]}" if keys else ""
+        failed.setdefault(operator.keyed_by, []).append(
+            f"""SELECT key, {position} AS position, {quote(operator.name + ": ")} || "error" AS "error"
+            FROM {identifier(signal_table(operator.name))}
+            WHERE fingerprint = {quote(operator.fingerprint)} AND "error" IS NOT NULL{only}"""
+        )
+    kinds = [kind for kind in KEY_COLUMN if kind in failed]
+    joins = "".join(
+        f"""\nLEFT JOIN (SELECT key, arg_min("error", position) AS "error" FROM ({" UNION ALL ".join(failed[kind])}) GROUP BY key)
+        failed_{kind} ON failed_{kind}.key = s.{KEY_COLUMN[kind]}"""
+        for kind in kinds
+    )
+    found = ['s."error"', *(f'failed_{kind}."error"' for kind in kinds)]
+    return f'coalesce({", ".join(found)}) AS "error"', joins
 
 
 def _duplicates(exact: bool, near: bool) -> list[str]:

@@ -91,7 +91,7 @@ def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     )
     if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
         return False
-    compiled = compile_tiers(lake.connection, recipe.tiers)
+    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
     lake.write_tiers(recipe.name, recipe.digest, recipe.tiers.as_dict(), compiled.select_sql, run_id, version)
     return True
 
@@ -105,8 +105,8 @@ def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
 def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
     """What applying the rules would move, without writing."""
     warn_of_scales(lake, recipe)
-    compiled = compile_tiers(lake.connection, recipe.tiers)
-    return movement(lake.connection, compiled, "SELECT sample_id, tier FROM wide")
+    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
+    return movement(lake.connection, compiled, f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
 
 
 def tier_counts(lake: Lake) -> dict[str, int]:
@@ -124,7 +124,7 @@ def export_tier(
         raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
     if not overwrite and (done := finished_before(lake, recipe.export, recipe.digest)):
         return done
-    compiled = compile_tiers(lake.connection, recipe.tiers)
+    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
     facts = CardFacts(
         rules=recipe.tiers.rows(),
         funnel=[{**step} for step in funnel(lake.connection, compiled)],
@@ -193,7 +193,7 @@ def run_recipe(
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
         ingested = tuple(ingest(lake, spec, reporter, again=False) for spec in recipe.sources)
         prepare(lake, recipe.operators)
-        compile_tiers(lake.connection, recipe.tiers)  # a wrong rule is found now, not after a night of measuring
+        compile_tiers(lake.connection, recipe.tiers, narrow=narrow)  # a wrong rule is found now, not after a night of measuring
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, recipe.operators, engine, address, run_id, reporter, only))
         tier(lake, recipe, run_id)

@@ -5,6 +5,7 @@ mix) rank the samples that passed all plain rules of their tier and of the tier 
 ranks travels back, and no row reaches Python.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -59,9 +60,12 @@ class Movement:
     examples: tuple[str, ...]
 
 
-def compile_tiers(con: duckdb.DuckDBPyConnection, tiers: Tiers, wide: str = "wide") -> CompiledTiers:
+def compile_tiers(
+    con: duckdb.DuckDBPyConnection, tiers: Tiers, wide: str = "wide", narrow: Callable[..., str] | None = None
+) -> CompiledTiers:
     """The rules of ``tiers`` as SQL over the relation ``wide`` of ``con``.
 
+    ``narrow(con, *columns)`` gives SQL of a smaller relation that has these columns (`manifests.wide.narrow` for a lake).
     Raises `SqlError` that lists every rule that does not fit the columns, with its line.
     """
     types = relation_columns(con, wide)
@@ -80,7 +84,7 @@ def compile_tiers(con: duckdb.DuckDBPyConnection, tiers: Tiers, wide: str = "wid
         raise SqlError("\n".join(problems))
     columns = tuple(sorted(used))
     select = ", ".join(known(column, types[column]) for column in columns)
-    ctes = [f"base AS (SELECT {select} FROM {wide})"]
+    ctes = [f"base AS (SELECT {select} FROM {narrow(con, *columns) if narrow else wide} AS wide)"]
     facts = ['sample_id, "error" IS NULL AS ok']
     for i, tier in enumerate(tiers.tiers):
         for j, rule in enumerate(tier.rules):
