@@ -110,7 +110,8 @@ def parts(folder: Path) -> list[str]:
         known = {
             os.path.basename(name)
             for (name,) in lake.connection.execute(
-                "SELECT path FROM __ducklake_metadata_lake.ducklake_data_file UNION ALL SELECT path FROM __ducklake_metadata_lake.ducklake_delete_file"
+                "SELECT path FROM __ducklake_metadata_lake.ducklake_data_file UNION ALL "
+                "SELECT path FROM __ducklake_metadata_lake.ducklake_delete_file"
             ).fetchall()
         }
     return sorted(p.name for p in (folder / "data").rglob("*") if p.is_file() and p.name not in known)

@@ -54,7 +54,8 @@ def main() -> None:
                 samples = lake.value("SELECT count(*) FROM wide")
                 last = lake.value("SELECT count(*) FROM wide WHERE uri = ?", [str(crawl / tars[-1].name)])
                 distinct_new = lake.value(
-                    "SELECT count(DISTINCT media_hash) FROM wide WHERE uri = $1 AND media_hash NOT IN (SELECT media_hash FROM wide WHERE uri <> $1)",
+                    "SELECT count(DISTINCT media_hash) FROM wide WHERE uri = $1 "
+                    "AND media_hash NOT IN (SELECT media_hash FROM wide WHERE uri <> $1)",
                     [str(crawl / tars[-1].name)],
                 )
             found = measured(lakes[engine])

@@ -186,7 +186,7 @@ def main() -> None:
     check("first run (duplicates, tiers, export): exit code", ran.code, "0", ran.code == 0)
     print(f"      {ran.seconds:.1f} s\n" + "\n".join(f"      {line}" for line in (ran.err + ran.out).splitlines()))
 
-    for n in range(options.repeat):
+    for _ in range(options.repeat):
         ran = goldsieve("run", recipe_path, "--engine", "ray", "--json")
         found = json.loads(ran.out)["samples"] if not ran.code else ran.err
         check(
