@@ -58,7 +58,8 @@ def main() -> None:
             )
             whole = (
                 "w.error IS NULL AND w.phash IS NOT NULL AND w.sharpness IS NOT NULL AND w.brightness IS NOT NULL "
-                "AND w.contrast IS NOT NULL AND w.entropy IS NOT NULL AND w.bytes_per_pixel IS NOT NULL AND w.caption_words IS NOT NULL AND w.is_duplicate IS NOT NULL"
+                "AND w.contrast IS NOT NULL AND w.entropy IS NOT NULL AND w.bytes_per_pixel IS NOT NULL "
+                "AND w.caption_words IS NOT NULL AND w.is_duplicate IS NOT NULL"
             )
             complete = lake.value(f"SELECT count(*) FROM wide w {joins} WHERE {whole}")
             failed = lake.rows('SELECT key, "error" FROM wide WHERE "error" IS NOT NULL')
