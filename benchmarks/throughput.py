@@ -1,0 +1,292 @@
+"""Throughput of one pass (read, hash, decode, phash, image_quality, write) inline and on Ray, beside two other tools.
+
+    python -m benchmarks.throughput [--quick] [--images 5000] [--many 50000] [--rounds 3] [--peers DIR | --no-peers]
+
+Pictures are 640x480 JPEGs cropped from photographs (`../shared/data/photos` where it exists, else those that packages
+carry). The larger set repeats the smaller one with a numbered JPEG comment in each file: the work of decoding stays the same,
+the bytes and so the content addresses differ. The other tools run in environments of their own, made below ``--peers``.
+Method and figures: docs/benchmarks.md.
+"""
+
+import argparse
+import io
+import itertools
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image, ImageOps
+
+SIZE = (640, 480)
+PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
+PEERS = Path(__file__).parent / "peers"
+TOOLS = {"cleanvision": "cleanvision_issues.py", "data-juicer": "data_juicer_dedup.py"}
+FILES_PER_FOLDER = 1000
+
+
+# pictures
+
+
+def photographs() -> list[Image.Image]:
+    """What the pictures are cropped from, all of at least 320x240."""
+    if PHOTOS.is_dir():
+        images = [ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in sorted(PHOTOS.glob("*.jpg"))]
+    else:
+        from pipelines.demo_pictures import PICTURES
+
+        images = [picture.open() for picture in PICTURES]
+    return [image for image in images if image.width >= 320 and image.height >= 240]
+
+
+_photographs: list[Image.Image] = []
+
+
+def write_pictures(folder: Path, numbers: range, quality: int) -> int:
+    """Write some of the pictures, each a crop of its own; returns their bytes. Number n is always the same picture."""
+    if not _photographs:
+        _photographs.extend(photographs())
+    total = 0
+    for n in numbers:
+        rng = random.Random(n)
+        image = _photographs[n % len(_photographs)]
+        share = rng.uniform(0.8, 1.0) * min(image.width / 4, image.height / 3)
+        width, height = share * 4, share * 3
+        left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
+        crop = image.resize(SIZE, Image.Resampling.LANCZOS, (left, top, left + width, top + height))
+        crop = ImageOps.mirror(crop) if rng.random() < 0.5 else crop
+        buffer = io.BytesIO()
+        crop.save(buffer, "JPEG", quality=quality)
+        path = folder / f"{n // FILES_PER_FOLDER:03d}" / f"{n:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.getvalue())
+        total += buffer.tell()
+    return total
+
+
+def make_pictures(folder: Path, count: int, quality: int) -> None:
+    jobs = [range(i, min(i + 100, count)) for i in range(0, count, 100)]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        total = sum(pool.map(write_pictures, itertools.repeat(folder), jobs, itertools.repeat(quality)))
+    print(f"{count} pictures of 640x480, JPEG quality {quality}, {total / count / 1000:.1f} kB each on average", flush=True)
+
+
+def make_many(few: Path, folder: Path, count: int) -> None:
+    """``count`` files: the pictures over and over, told apart by a comment segment behind the start marker."""
+    sources = sorted(few.rglob("*.jpg"))
+    for n in range(count):
+        data = sources[n % len(sources)].read_bytes()
+        comment = f"copy {n:08d}".encode()
+        path = folder / f"{n // FILES_PER_FOLDER:03d}" / f"{n:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:])
+
+
+def warm(folder: Path) -> None:
+    """Bring the files into the page cache."""
+    for path in folder.rglob("*.jpg"):
+        path.read_bytes()
+
+
+# ours
+
+
+class Stopwatch:
+    """An engine that notes when each block of its pass was done."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.marks: list[tuple[float, int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def run(self, *arguments: Any) -> Iterator[Any]:
+        for result in self.engine.run(*arguments):
+            self.marks.append((time.perf_counter(), result.samples))
+            yield result
+
+
+def measure_folder(engine_name: Any, folder: Path, lake_folder: Path) -> dict[str, Any]:
+    """Ingest and measure a folder into a new lake, as `goldsieve measure LAKE phash image_quality` does."""
+    from manifests import create_lake
+    from pipelines.engine import make_engine
+    from pipelines.measure import measure
+    from pipelines.progress import Reporter
+    from pipelines.run import default_uses, ingest
+    from pipelines.sources import SourceSpec
+
+    reporter, clock = Reporter(quiet=True), time.perf_counter
+    with create_lake(lake_folder) as lake, lake.writing("benchmark"):
+        run_id = lake.begin_run("measure", None, None, None, engine_name)
+        started = clock()
+        ingest(lake, SourceSpec(str(folder)), reporter)
+        ingested = clock()
+        engine = Stopwatch(make_engine(engine_name))
+        ready = clock()
+        measure(lake, default_uses(["phash", "image_quality"]), engine, run_id, reporter)
+        ended = clock()
+        engine.close()
+        counts = lake.rows(
+            'SELECT count(*) AS samples, count(phash) AS hashes, count(entropy) AS measures, count("error") AS errors FROM wide'
+        )[0]
+    (first, head), (last, _) = engine.marks[0], engine.marks[-1]
+    samples = sum(n for _, n in engine.marks)
+    return {
+        **counts,
+        "ingest_s": ingested - started,
+        "engine_start_s": ready - ingested,
+        "first_block_s": first - ready,
+        "pass": samples / (ended - ready),
+        "steady": (samples - head) / (last - first) if last > first else float("nan"),
+    }
+
+
+# running things and watching their memory
+
+
+class MemoryWatch(threading.Thread):
+    """Peak of the resident memory of a process and all below it, looked at twice a second; shared pages count in each."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.peak, self.ended = pid, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.5):
+            self.peak = max(self.peak, resident(self.pid))
+
+
+def resident(pid: int) -> int:
+    """Resident bytes of a process and its descendants (Linux)."""
+    try:
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        children = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
+    except (OSError, IndexError):  # it ended while we looked
+        return 0
+    return total + sum(map(resident, children))
+
+
+def run_json(command: list[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run a program whose last line of output is JSON; adds its wall time and peak memory."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+    )
+    watch = MemoryWatch(process.pid)
+    watch.start()
+    out, err = process.communicate()
+    watch.ended.set()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{err[-3000:]}")
+    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+    return {**found, "program_s": time.perf_counter() - started, "peak_mb": watch.peak / 1e6}
+
+
+def ours(engine: str, folder: Path, scratch: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=scratch) as lake:
+        return run_json([sys.executable, "-m", "benchmarks.throughput", "--measure", engine, str(folder), f"{lake}/lake"])
+
+
+def peer(name: str, folder: Path, environments: Path) -> dict[str, Any]:
+    """Run a tool in its own environment, made at the first call."""
+    home = environments / name
+    python = home / "bin" / "python"
+    if not python.exists():
+        print(f"making the environment of {name} in {home} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(PEERS / f"requirements-{name}.txt")], check=True)
+    # One thread a process for numerical libraries: two workers on two cores, as ours.
+    return run_json([str(python), str(PEERS / TOOLS[name]), str(folder)], {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+
+# the report
+
+
+def median(rows: list[dict[str, Any]], key: str) -> float:
+    return statistics.median(row[key] for row in rows)
+
+
+def load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def rounds_of(programs: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Each program once a round, so that a busy minute hits all of them."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
+    for n in range(rounds):
+        for name, run in programs.items():
+            row = run()
+            found[name].append(row)
+            if "seconds" in row:
+                row["pass"] = row["images"] / row["seconds"]
+            shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
+            print(f"  round {n + 1}, load {load()}, {name}: {json.dumps(shown)}", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="600 and 3,000 pictures, one round")
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--many", type=int, default=50_000, help="pictures for the comparison of engines and of memory; 0: leave it out")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quality", type=int, default=85, help="JPEG quality of the pictures")
+    parser.add_argument("--folder", type=Path, help="where pictures and lakes go (default: a temporary folder)")
+    parser.add_argument("--peers", type=Path, help="where the other tools' environments are kept (default: a temporary folder)")
+    parser.add_argument("--no-peers", action="store_true", help="only Goldsieve")
+    parser.add_argument("--measure", nargs=3, metavar=("ENGINE", "FOLDER", "LAKE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        engine, folder, lake = options.measure
+        print(json.dumps(measure_folder(engine, Path(folder), Path(lake))))
+        return
+    if options.quick:
+        options.images, options.many, options.rounds = 600, min(options.many, 3000), 1
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        report(options, Path(scratch))
+
+
+def report(options: argparse.Namespace, scratch: Path) -> None:
+    few, many = scratch / "few", scratch / "many"
+    print(f"{os.cpu_count()} cores, load {load()}, Python {sys.version.split()[0]}, pyarrow {pa.__version__}", flush=True)
+    make_pictures(few, options.images, options.quality)
+    warm(few)
+    programs: dict[str, Callable[[], dict[str, Any]]] = {"inline": lambda: ours("inline", few, scratch)}
+    if not options.no_peers:
+        environments = options.peers or scratch / "environments"
+        programs |= {name: lambda name=name: peer(name, few, environments) for name in TOOLS}  # type: ignore[misc]
+    small = rounds_of(programs, options.rounds)
+    speed = median(small["inline"], "pass")
+    print(f"\n{options.images} pictures, median of {options.rounds}   pictures/s   inline is faster by   peak memory")
+    for name, rows in small.items():
+        label = rows[0].get("version", f"Goldsieve {name}")
+        rate = median(rows, "pass")
+        print(f"{label:34s}{rate:16.0f}{speed / rate:20.1f}x{median(rows, 'peak_mb'):13.0f} MB")
+    if options.many:
+        make_many(few, many, options.many)
+        warm(many)
+        print(f"\n{options.many} pictures", flush=True)
+        large = rounds_of({name: lambda name=name: ours(name, many, scratch) for name in ("inline", "ray")}, options.rounds)  # type: ignore[misc]
+        print(f"\n{options.many} pictures, median of {options.rounds}   whole pass   steady   engine start   to first block   peak memory")
+        for name, rows in large.items():
+            values = [median(rows, key) for key in ("pass", "steady", "engine_start_s", "first_block_s", "peak_mb")]
+            print("Goldsieve {:24s}{:12.0f}{:10.0f}{:13.1f} s{:15.1f} s{:11.0f} MB".format(name, *values))
+        steady = [median(large[name], "steady") for name in ("ray", "inline")]
+        growth = median(large["inline"], "peak_mb") - median(small["inline"], "peak_mb")
+        print(f"Ray's steady state is {steady[0] / steady[1]:.1%} of inline's.")
+        print(f"Inline's peak memory at {options.many} pictures is {growth:+.0f} MB of that at {options.images}.")
+
+
+if __name__ == "__main__":
+    main()
