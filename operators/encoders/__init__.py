@@ -1,0 +1,174 @@
+"""Encoders: what turns pictures and captions into embeddings that can be compared.
+
+One string names an encoder:
+
+* ``starter``: the embedded default, see `operators.encoders.starter`;
+* ``openclip:MODEL/TAG``: any model and pretrained tag of open_clip, for example ``openclip:ViT-B-32/laion2b_s34b_b79k``;
+* ``openclip:MODEL/PATH.pt``: an open_clip model with a checkpoint of your own.
+
+Weights are never fetched while samples are measured: what is missing is an error that names the command that fetches it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from manifests.errors import MissingDependencyError, UsageError
+from operators.base import Pixels
+
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".npz")
+"""Endings that tell a file from a pretrained tag."""
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+STARTER_WEIGHTS = Path(__file__).parent / "weights" / "starter.npz"
+
+
+class Encoder(Protocol):
+    """A loaded model. Its functions may be called by several threads; a row of the result depends on that row alone."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
+        """``pictures``: uint8 (height, width, 3), sRGB, upright, of any size. Returns float32 (n, dimension) of length 1."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Float32:
+        """Returns float32 (n, dimension) of length 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class EncoderName:
+    """An encoder's string, taken apart: ``tag`` or ``file`` says which weights the open_clip ``model`` has."""
+
+    family: Literal["starter", "openclip"]
+    model: str = ""
+    tag: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        return self.family if self.family == "starter" else f"openclip:{self.model}/{self.tag or self.file}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How an encoder is run; every field is fixed before a run begins, so that all workers compute the same.
+
+    ``encoder``: its string. ``precision``: fp32, bf16 or fp16. ``device``: cpu or cuda. ``batch_size``: pictures or texts a
+    model call has, always (the last call is filled up). ``weights``: first 16 digits of the SHA-256 of the weights' file;
+    empty for a pretrained tag, which names its weights itself.
+    """
+
+    encoder: str
+    precision: str
+    device: str
+    batch_size: int
+    weights: str
+
+
+def parse(encoder: str) -> EncoderName:
+    """The parts of an encoder's string. Raises `ValueError` for anything else."""
+    if encoder == "starter":
+        return EncoderName("starter")
+    family, _, rest = encoder.partition(":")
+    model, _, weights = rest.partition("/")
+    if family != "openclip" or not model.strip() or not weights.strip() or encoder != encoder.strip():
+        raise ValueError(f"{encoder!r} names no encoder: write 'starter', 'openclip:MODEL/TAG' or 'openclip:MODEL/PATH.pt'")
+    is_file = weights.endswith(CHECKPOINTS)
+    return EncoderName("openclip", model, "" if is_file else weights, weights if is_file else "")
+
+
+def settle(encoder: str, precision: str, device: str, batch_size: int, weights: str) -> Setup:
+    """A `Setup` in which nothing is left open: where "auto" ends, a checkpoint's full path, the hash of its content.
+
+    Raises `ValueError` for settings that name nothing.
+    """
+    name = parse(encoder)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; it can be {', '.join(PRECISIONS)}")
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"device is {device!r}; it can be cpu or cuda")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+    file = STARTER_WEIGHTS if name.family == "starter" else Path(name.file).absolute() if name.file else None
+    if name.file:
+        encoder = f"openclip:{name.model}/{file}"
+    if precision == "auto":
+        precision = "fp32" if name.family == "starter" else fast_precision(device)
+    if file is not None and not weights and file.is_file():
+        stat = file.stat()
+        weights = content_hash(str(file), stat.st_size, stat.st_mtime_ns)
+    return Setup(encoder, precision, device, batch_size, weights)
+
+
+@lru_cache(maxsize=8)
+def content_hash(file: str, size: int, changed: int) -> str:
+    """First 16 digits of the SHA-256; ``size`` and ``changed`` only make a changed file another call."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+@lru_cache(maxsize=2)
+def fast_precision(device: str) -> str:
+    """fp16 on a GPU; on a processor bf16 where it has instructions for it (AVX512-BF16 or AMX), else fp32."""
+    if device == "cuda":
+        return "fp16"
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").is_file() else []
+    return "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "fp32"
+
+
+def view_of(setup: Setup, scaled_decode: bool) -> Pixels:
+    """What an encoder looks at: `starter` a view of 224 pixels, open_clip the native picture, or one scaled while decoding."""
+    name = parse(setup.encoder)
+    if name.family == "starter":
+        return Pixels(min_side=224)
+    if not scaled_decode:
+        return Pixels()
+    from operators.encoders.openclip import image_side
+
+    return Pixels(min_side=image_side(name.model))
+
+
+@lru_cache(maxsize=2)
+def load(setup: Setup) -> Encoder:
+    """The encoder, loaded once a process.
+
+    Raises `MissingDependencyError` where weights or packages are missing, `UsageError` for settings that do not fit.
+    """
+    name = parse(setup.encoder)
+    if name.family == "starter":
+        if setup.precision != "fp32" or setup.device != "cpu":
+            raise UsageError("The encoder 'starter' runs in fp32 on processors; leave precision and device at their defaults.")
+        if setup.weights != settle("starter", "fp32", "cpu", setup.batch_size, "").weights:
+            raise UsageError(f"This version's 'starter' has other weights than {setup.weights}. Leave the setting `weights` away.")
+        from operators.encoders.starter import Starter
+
+        return Starter()
+    from operators.encoders.openclip import OpenClip
+
+    if name.file:
+        if not Path(name.file).is_file():
+            raise MissingDependencyError(f"There is no checkpoint {name.file}. Name an existing file in the encoder {setup.encoder!r}.")
+        if setup.weights != settle(setup.encoder, setup.precision, setup.device, setup.batch_size, "").weights:
+            raise UsageError(f"The checkpoint {name.file} changed since this run was planned. Run again, or pin the right `weights`.")
+    return OpenClip(setup)
+
+
+def pull(encoder: str) -> Path:
+    """Fetch what an encoder lacks over the network; returns the weights' file. The one function that may download an encoder."""
+    name = parse(encoder)
+    if name.family == "starter":
+        return STARTER_WEIGHTS
+    from operators.encoders.openclip import download
+
+    return Path(name.file) if name.file else download(name.model, name.tag)

