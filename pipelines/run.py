@@ -110,10 +110,16 @@ def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
 
 
 def tier_counts(lake: Lake) -> dict[str, int]:
-    """Samples by tier as ``wide`` shows them."""
-    wide = narrow(lake.connection, "tier")
-    rows = lake.rows(f"SELECT coalesce(tier, 'no tier') AS tier, count(*) AS n FROM {wide} GROUP BY ALL ORDER BY n DESC, tier")
-    return {row["tier"]: row["n"] for row in rows}
+    """Samples by tier as ``wide`` shows them, most frequent first."""
+    rows = lake.rows(
+        """WITH latest AS (
+            SELECT t.tier FROM tiers t SEMI JOIN (SELECT sample_id FROM refs WHERE NOT vanished) r ON r.sample_id = t.sample_id
+            WHERE t.recipe = (SELECT arg_max(recipe, applied_at) FROM tierings))
+        SELECT tier, count(*) AS n FROM latest GROUP BY tier
+        UNION ALL SELECT 'no tier', (SELECT count(*) FROM refs WHERE NOT vanished) - (SELECT count(*) FROM latest)"""
+    )
+    counts = {row["tier"]: row["n"] for row in rows if row["n"]}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def export_tier(
