@@ -67,7 +67,10 @@ def quality() -> Iterator[dict[str, Any]]:
 
 
 def matching(scores: np.ndarray, owner: np.ndarray) -> dict[str, float]:
-    """AUC and share dropped over every wrong pair; recall; AUC against the most similar of 50 wrong captions. ``scores``: (captions, pictures)."""
+    """AUC and share dropped over every wrong pair; recall; AUC against the best-scoring of 50 wrong captions.
+
+    ``scores``: (captions, pictures).
+    """
     true = scores[np.arange(len(owner)), owner]
     wrong = np.sort(scores[np.arange(scores.shape[1])[None] != owner[:, None]])
     threshold = np.quantile(true, 0.1)
