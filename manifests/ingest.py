@@ -25,6 +25,9 @@ REF_HASH = _hash("uri", "coalesce(CAST(byte_offset AS VARCHAR), 'whole')", "coal
 CAPTION_HASH = _hash("CASE WHEN caption IS NULL THEN 'no caption' ELSE 'caption' END", "coalesce(caption, '')", "to_json(captions)")
 
 
+_TEMPORARY = ("temp.listed", "temp.numbered", "temp.compared")
+
+
 @dataclass(frozen=True)
 class IngestResult:
     """What listing one source changed."""
@@ -42,6 +45,16 @@ def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope:
 
     ``scope``: the listed path. Samples of the source below other paths are left alone; a source may be fed from several.
     """
+    try:
+        _number(connection, source, scope, batches)
+        return _apply(connection, source, scope)
+    finally:
+        for table in _TEMPORARY:  # they live in memory, and a run goes on for hours with the same connection
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _number(connection: duckdb.DuckDBPyConnection, source: str, scope: str, batches: Iterator[pa.RecordBatch]) -> None:
+    """The listing with ordinals and hashes, as the table ``numbered``."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE listed AS SELECT * FROM {_empty(connection)} LIMIT 0")
     connection.execute("ALTER TABLE listed ADD COLUMN position BIGINT")
     position = 0
@@ -71,7 +84,7 @@ def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope:
         """,
         {"source": source, "scope": scope},
     )
-    return _apply(connection, source, scope)
+    connection.execute("DROP TABLE listed")
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> IngestResult:

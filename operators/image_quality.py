@@ -12,6 +12,7 @@ different size compare. Values are descriptions, not verdicts; thresholds belong
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -63,25 +64,23 @@ class ImageQuality:
     )
 
     def open(self) -> BatchFn:
-        from operators import pixel_loops  # noqa: F401  (compiled before threads need it)
+        from operators.pixel_loops import all_measures
 
-        return per_row(self.adds, measure)
+        return per_row(self.adds, lambda row: measure(row, all_measures))
 
 
-def measure(row: Row) -> dict[str, Any]:
-    from operators.pixel_loops import luma_measures
-
+def measure(row: Row, all_measures: Callable[..., Any]) -> dict[str, Any]:
     pixels, gray, table = row.view(PIXELS), row.view(LUMA), row.view(HEADER).quantization
-    step = sample_step(gray, 2)
-    luma, whole, half, counts, flat = luma_measures(gray, step, FLAT)
+    step, colour_step = sample_step(gray, 2), sample_step(gray, 4)
+    luma, whole, half, entropy, flat, opponents = all_measures(gray, pixels, step, colour_step, FLAT)
     brightness, contrast = mean_and_deviation(gray.size, *luma)
-    colour, spread = colourfulness(pixels, sample_step(gray, 4))
+    colour, spread = colourfulness(opponents, -(-gray.shape[0] // colour_step) * -(-gray.shape[1] // colour_step))
     height, width = gray.shape
     return {
         "sharpness": interpolated_sharpness(height, width, whole, half, SIDE),
         "brightness": brightness / 255,
         "contrast": contrast / 255,
-        "entropy": entropy(counts),
+        "entropy": entropy,
         "colourfulness": colour,
         "jpeg_quality": jpeg_quality(table) if table else None,
         "border_share": border_share(-(-height // step), -(-width // step), *flat),
@@ -119,21 +118,12 @@ def interpolated_sharpness(height: int, width: int, whole: tuple[int, int], half
     return max(math.exp(at_whole + octaves * (at_half - at_whole)) - 1e-6, 0.0)
 
 
-def entropy(counts: npt.NDArray[np.int64]) -> float:
-    """Shannon entropy, in bits, of a histogram."""
-    shares = counts[counts > 0] / counts.sum()
-    return abs(float((shares * np.log2(shares)).sum()))
+def colourfulness(sums: tuple[int, int, int, int], count: int) -> tuple[float, float]:
+    """(Hasler-Suesstrunk's M(3), the larger deviation of its two opponent channels), in levels.
 
-
-def colourfulness(rgb: UInt8, step: int = 1) -> tuple[float, float]:
-    """(Hasler-Suesstrunk's M(3), the larger deviation of its two opponent channels), in levels; ``rgb``: (h, w, 3).
-
-    ``step``: look at every so many pixels each way.
+    ``sums``: what `operators.pixel_loops.opponent_sums` returns for ``count`` pixels.
     """
-    from operators.pixel_loops import opponent_sums
-
-    rg_sum, rg_squares, yb_sum, yb_squares = opponent_sums(read_only(rgb), step)
-    count = -(-rgb.shape[0] // step) * -(-rgb.shape[1] // step)
+    rg_sum, rg_squares, yb_sum, yb_squares = sums
     rg_mean, rg_deviation = mean_and_deviation(count, rg_sum, rg_squares)
     yb_mean, yb_deviation = (value / 2 for value in mean_and_deviation(count, yb_sum, yb_squares))
     value = math.hypot(rg_deviation, yb_deviation) + 0.3 * math.hypot(rg_mean, yb_mean)

@@ -26,14 +26,13 @@ SMALL = 192  # sides of the picture both hashes start from are below this
 VIEW = Gray(min_side=224)
 
 Floats = npt.NDArray[np.float32]
-Luma = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class PHash:
     """64-bit DCT hash and 64-bit gradient hash of every picture."""
 
-    name, version = "phash", "1"
+    name, version = "phash", "2"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(VIEW,))
@@ -45,51 +44,32 @@ class PHash:
     )
 
     def open(self) -> BatchFn:
-        import cv2
-
-        cv2.setNumThreads(1)  # rows run in parallel already
+        from operators.hash_loops import hashes
 
         def measure(row: Row) -> dict[str, int]:
-            small = shrink(row.view(VIEW))
-            return {"phash": phash(small), "dhash": dhash(small)}
+            gray = row.view(VIEW)
+            phash, dhash = hashes(gray, SMALL, *matrices(*gray.shape))
+            return {"phash": phash, "dhash": dhash}
 
         return per_row(self.adds, measure)
 
 
-def shrink(gray: Luma) -> Floats:
-    """A luma picture of any size, halved each way until both sides are below 192: what both hashes start from.
+@lru_cache(maxsize=4096)
+def matrices(height: int, width: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """What goes to the left and to the right of a picture of that size, once halved, for phash and for dhash.
 
-    Halving costs a tenth of Lanczos from the full size and leaves enough for it to give the same answer (see above).
+    Both hashes start from the picture halved each way until both sides are below 192: halving costs a tenth of Lanczos from the
+    full size and leaves enough for it to give the same answer (see above).
     """
-    import cv2
-
-    height, width = gray.shape
-    while max(height, width) >= SMALL:
-        height, width = (side // 2 if side >= SMALL else side for side in (height, width))
-        gray = np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)  # exact averages of 2x2 if even
-    return gray.astype(np.float32)
+    height, width = (halved(side) for side in (height, width))
+    right = np.ascontiguousarray(dct_matrix(width).T), np.ascontiguousarray(lanczos_matrix(width, LOW + 1).T)
+    return dct_matrix(height), right[0], lanczos_matrix(height, LOW), right[1]
 
 
-def phash(gray: Floats) -> int:
-    """64-bit DCT hash of a small luma picture of shape (height, width)."""
-    height, width = gray.shape
-    low = dct_matrix(height) @ gray @ dct_matrix(width).T
-    # Whole units are far below the noise of 8-bit pixels; without them float dust would decide the bits of flat pictures.
-    low = np.rint(low)
-    middle = np.sort(low, axis=None)[31:33]
-    return pack(low > (middle[0] + middle[1]) / 2)
-
-
-def dhash(gray: Floats) -> int:
-    """64-bit horizontal gradient hash of a small luma picture of shape (height, width)."""
-    height, width = gray.shape
-    small = np.rint(lanczos_matrix(height, LOW) @ gray @ lanczos_matrix(width, LOW + 1).T)
-    return pack(small[:, 1:] > small[:, :-1])
-
-
-def pack(bits: npt.NDArray[np.bool_]) -> int:
-    """64 booleans, the first one most significant, as one unsigned number."""
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+def halved(side: int) -> int:
+    while side >= SMALL:
+        side //= 2
+    return side
 
 
 @lru_cache(maxsize=SMALL)

@@ -85,7 +85,8 @@ class Worker:
         load_codecs()
         self.functions: list[BatchFn] = [use.operator.open() for use in task.run.uses]
         self.reader = Reader()
-        self.pool = ThreadPoolExecutor(task.threads, thread_name_prefix="measure")
+        # One more than cores: it works while another waits for Python's lock.
+        self.pool = ThreadPoolExecutor(task.threads + 1, thread_name_prefix="measure")
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
