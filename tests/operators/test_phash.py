@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
-from operators.base import Gray
-from operators.media import Media
 from operators import hash_loops
+from operators.base import Gray
 from operators.hash_loops import projected, small
 from operators.image_quality import read_only
+from operators.media import Media
 from operators.phash import SMALL, PHash, dct_matrix, lanczos_matrix, matrices
 from operators.testing import encode, make_batch, picture
 
