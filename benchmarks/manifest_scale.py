@@ -37,7 +37,8 @@ from quality.status import status
 from quality.why import why
 
 FILE_ROWS = 10_000
-PART_ROWS = 50_000
+PART_ROWS = 2048  # as workers write them
+PARTS_A_COMMIT = 100
 COPIES = 0.03
 """Share of samples that are byte for byte another one."""
 
@@ -135,8 +136,8 @@ def build(folder: Path, samples: int, recipe_path: Path) -> None:
         refs = lake.query("SELECT key, CAST(ref_hash AS VARCHAR) AS ref_hash FROM refs ORDER BY uri, byte_offset")
         made = list(media_parts(lake, refs, base, random))
         started = time.perf_counter()
-        for n in range(0, len(made), 4):
-            lake.commit([part for part, _ in made[n : n + 4]], "read")
+        for n in range(0, len(made), PARTS_A_COMMIT):
+            lake.commit([part for part, _ in made[n : n + PARTS_A_COMMIT]], "read")
         hashes = np.unique(np.concatenate([keys for _, keys in made]))
         captions = lake.query("SELECT DISTINCT CAST(caption_hash AS VARCHAR) AS h FROM refs")["h"].to_pylist()
         by_kind = {
@@ -147,9 +148,12 @@ def build(folder: Path, samples: int, recipe_path: Path) -> None:
             if use.keyed_by in by_kind:
                 keys = [bytes(k) for k in by_kind[use.keyed_by]]
                 parts = list(signal_parts(lake, use, np.array(keys, dtype=object), run_id, random))
-                for n in range(0, len(parts), 4):
-                    lake.commit(parts[n : n + 4], f"measure {use.name}")
+                for n in range(0, len(parts), PARTS_A_COMMIT):
+                    lake.commit(parts[n : n + PARTS_A_COMMIT], f"measure {use.name}")
         print(f"      parts written and committed: {time.perf_counter() - started:.1f} s")
+        started = time.perf_counter()
+        lake.compact()
+        print(f"      parts merged, as at the end of a run: {time.perf_counter() - started:.1f} s")
 
 
 def main() -> None:

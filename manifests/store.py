@@ -17,6 +17,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from manifests.address import LakeAddress, lake_address
+from manifests.compaction import compact
 from manifests.connection import ALIAS, confine, connect, identifier, quote
 from manifests.errors import LakeError, LakeMissingError, SqlError
 from manifests.ingest import IngestResult, ingest_references
@@ -100,6 +101,10 @@ def open_lake(lake: Path | str | LakeAddress, *, read_only: bool = True, at: int
     return Lake(address, connection)
 
 
+_NO_CHANGE = "('merge_adjacent', 'tables_altered')"
+"""Kinds of change that DuckLake records and that leave every row as it was (see `manifests.compaction`)."""
+
+
 class Lake:
     """One open lake. Not for several threads at once; every process opens its own."""
 
@@ -164,7 +169,9 @@ class Lake:
             self.value(
                 f"""
                 WITH wanted AS (SELECT CAST(table_id AS VARCHAR) AS id FROM ducklake_table_info('{ALIAS}') WHERE {condition}),
-                changes AS (SELECT snapshot_id, flatten(map_values(changes)) AS tables FROM ducklake_snapshots('{ALIAS}'))
+                changes AS (
+                    SELECT snapshot_id, flatten([e.value FOR e IN map_entries(changes) IF e.key NOT IN {_NO_CHANGE}]) AS tables
+                    FROM ducklake_snapshots('{ALIAS}'))
                 SELECT coalesce(max(snapshot_id), 0) FROM changes WHERE list_has_any(tables, (SELECT list(id) FROM wanted))
                 """,
                 [tables],
@@ -304,6 +311,10 @@ class Lake:
         with self.transaction("export is up to date") as connection:
             connection.execute("UPDATE exports SET snapshot = ? WHERE export_id = CAST(? AS UUID)", [snapshot, export_id])
 
+    def compact(self) -> list[str]:
+        """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
+        return compact(self.connection)
+
     def forget_failures(self, operators: Sequence[str] | None = None) -> int:
         """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
         total = 0
@@ -318,11 +329,11 @@ class Lake:
         return total
 
     def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
-        """Delete files in the data path that no snapshot knows; returns their names. Hold the lease."""
-        rows = self.connection.execute(
-            f"CALL ducklake_delete_orphaned_files('{ALIAS}', cleanup_all => true, dry_run => {str(dry_run).lower()})"
-        ).fetchall()
-        removed = [str(row[0]) for row in rows]
+        """Delete files in the data path that no snapshot knows, and parts that were merged; returns their names. Hold the lease."""
+        removed = []
+        for collect in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
+            call = f"CALL {collect}('{ALIAS}', cleanup_all => true, dry_run => {str(dry_run).lower()})"
+            removed += [str(row[0]) for row in self.connection.execute(call).fetchall()]
         if "://" not in self.address.data:
             unfinished = [str(p) for p in Path(self.address.data).glob("**/.part-*.parquet")]
             if self.address.folder:

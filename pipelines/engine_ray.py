@@ -86,7 +86,13 @@ class RayEngine:
                 batch_size=None,
                 batch_format="pyarrow",
                 fn_constructor_args=(task, notes),
-                compute=self._ray.data.ActorPoolStrategy(size=min(actors, len(work)), max_tasks_in_flight_per_actor=2),
+                # A second block keeps an actor's threads busy while the parts of the first are written.
+                compute=self._ray.data.ActorPoolStrategy(
+                    size=min(actors, len(work)),
+                    max_tasks_in_flight_per_actor=3,
+                    max_concurrent_calls_per_actor=2,
+                    enable_true_multi_threading=True,
+                ),
                 num_cpus=task.threads,
                 num_gpus=gpus or None,
                 # A block whose worker died is not simply tried again: its sample may kill the next worker as well.

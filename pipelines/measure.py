@@ -60,6 +60,8 @@ def measure(
         samples, failed = work(lake, run, engine, run_id, reporter, only)
         if samples:
             results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
+    if results:
+        lake.compact()
     return results
 
 

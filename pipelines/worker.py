@@ -76,7 +76,7 @@ class _Collected:
 
 
 class Worker:
-    """Opens the operators of a pass once; then measures blocks. Not shared between threads: it has its own pool."""
+    """Opens the operators of a pass once; then measures blocks with threads of its own. May measure two blocks at once."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
