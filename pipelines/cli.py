@@ -295,7 +295,9 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete files that no snapshot knows: what killed runs left behind.
+    """Delete files that nothing needs any more: what killed runs left behind, and small parts that were merged.
+
+    Run it when nobody reads the lake: a query that began before the merge may still use the small parts.
 
     Example: goldsieve gc ./lake --dry-run
     """
