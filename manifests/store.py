@@ -148,6 +148,15 @@ class Lake:
         row = self.connection.execute(sql, parameters).fetchone()
         return row[0] if row else None
 
+    @contextlib.contextmanager
+    def one_snapshot(self) -> Iterator[None]:
+        """All queries of the body see the lake as it is now, and look up its catalog once."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
+
     def snapshot(self) -> int:
         """Number of the current snapshot."""
         return int(self.value(f"SELECT max(snapshot_id) FROM ducklake_snapshots('{ALIAS}')"))

@@ -52,6 +52,11 @@ def why(lake: Lake, name: str) -> Story:
 
     Raises `UsageError` when nothing or more than one sample matches, naming what there is.
     """
+    with lake.one_snapshot():
+        return _story(lake, name)
+
+
+def _story(lake: Lake, name: str) -> Story:
     sample_id = find_sample(lake, name)
     row = lake.rows(wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules"))
     if not row:
