@@ -11,7 +11,7 @@ from operators.base import BatchFn, RawBytes, Reads, Row, Scope, field, per_row
 from operators.provenance import content_credentials, exif, generators, gif, iptc, isobmff, jpeg, png, riff, tiff, xmp
 from operators.provenance.digital_source import source
 from operators.provenance.evidence import STRENGTHS, Evidence, Found
-from operators.provenance.pieces import MAX_PIECES, Piece, Text, decode, first, short
+from operators.provenance.pieces import LATER, MAX_PIECES, MAX_TOTAL, Piece, Text, decode, first, short
 
 BYTES = RawBytes()
 MAX_EVIDENCE, MAX_PROMPT = 40, 20_000
@@ -113,10 +113,13 @@ def examine(data: bytes) -> tuple[list[Found], str | None]:
         raise MediaError("the file is empty (0 bytes)")
     found: list[Found] = []
     texts: list[Text] = []
-    state = None
+    state, left = None, MAX_TOTAL
     for count, piece in enumerate(walker(data)(data)):
         if count == MAX_PIECES:
             break
+        if piece.kind != "c2pa" and piece.data is not data:
+            piece = piece if len(piece.data) <= left else piece._replace(data=piece.data[:LATER])
+            left -= len(piece.data)
         if piece.kind == "c2pa" and state is None:
             told = content_credentials.read(data, piece)
             found, state = [*found, *told.found], told.state

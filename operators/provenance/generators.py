@@ -17,9 +17,10 @@ from typing import Any
 from operators.provenance import a1111, comfyui
 from operators.provenance.evidence import Evidence, Found, Strength
 from operators.provenance.names import credit_of, enhancer_of, generator_of
-from operators.provenance.pieces import Text, first, short
+from operators.provenance.pieces import LATER, Text, first, short
 
-MAX_JSON = 1 << 20
+MAX_JSON = 1 << 19
+"""Characters of JSON that are parsed: as objects they may take fifty times as much."""
 _SCHEMES = ("fooocus", "a1111")
 _DREAM = re.compile(r'\s*"(?P<prompt>[^"]{1,4000})"(?= .*-s ?\d)(?= .*-S ?(?P<seed>\d{1,19}))')
 _JOB = re.compile(r"(?P<prompt>.*?)\s*(?:--\w[^\n]*)?\s*Job ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\s*", re.S)
@@ -41,8 +42,6 @@ def recognise(texts: Sequence[Text]) -> list[Found]:
 
 
 def _found(text: Text, kind: str, value: str, strength: Strength = "strong", **named: Any) -> Found:
-    if text.place == "caption" and strength == "strong":
-        strength = "weak"
     return Found(Evidence(kind, text.where, short(value), strength), **named)
 
 
@@ -63,7 +62,8 @@ def _parameters(text: Text, keys: Mapping[str, str]) -> Found | None:
         return None
     generator = "Fooocus" if keys.get("fooocus_scheme") in _SCHEMES or keys.get("Software", "").startswith("Fooocus") else block.generator
     value = f"{generator}: {block.prompt}"
-    return _found(text, "parameters", value, generator=generator, model=block.model, prompt=block.prompt or None, seed=block.seed)
+    strength: Strength = "weak" if text.place == "caption" else "strong"  # people quote such blocks
+    return _found(text, "parameters", value, strength, generator=generator, model=block.model, prompt=block.prompt or None, seed=block.seed)
 
 
 def _json(text: Text, keys: Mapping[str, str]) -> Found | None:
@@ -74,12 +74,12 @@ def _json(text: Text, keys: Mapping[str, str]) -> Found | None:
         key, body = head[1].lower(), body[head.end() :]
     if not body.lstrip()[:1] == "{":
         return None
-    if len(body) > MAX_JSON - 1024:
-        return _cut_json(text, key, body)
     try:
-        data = json.loads(body)
+        data = json.loads(body) if len(body) <= MAX_JSON else None
     except (ValueError, RecursionError):
-        return None
+        data = None
+    if data is None and len(body) >= LATER // 2:  # too long, or cut
+        return _cut_json(text, key, body)
     if not isinstance(data, dict):
         return None
     for read in (_comfyui, _invokeai, _swarm, _fooocus, _novelai, _draw_things, _easy_diffusion, _label):

@@ -21,7 +21,7 @@ Box = tuple[bytes, int, int]
 
 
 def walk(data: bytes) -> Iterator[Piece]:
-    name = "HEIF" if data[8:12] in (b"heic", b"heix", b"mif1") else "AVIF" if data[8:12] in (b"avif", b"avis") else "MP4"
+    name = "HEIF" if data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1") else "AVIF" if data[8:12] in (b"avif", b"avis") else "MP4"
     for kind, start, end in boxes(data, 0, len(data)):
         if kind == b"uuid":
             yield from _uuid(data, start, end, name)
@@ -78,8 +78,8 @@ def _items(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
     if not wanted:
         return
     try:
-        places = _locations(data, *found[b"iloc"], found.get(b"idat", (0, 0)), set(wanted))
-    except struct.error:
+        places = list(_locations(data, *found[b"iloc"], found.get(b"idat", (0, 0)), set(wanted)))
+    except (struct.error, IndexError):  # the table ends in the middle
         return
     for item, content in places:
         if wanted[item] == "xmp":

@@ -39,7 +39,7 @@ def walk(data: bytes) -> Iterator[Piece]:
         elif marker == 0xED and data.startswith(_PHOTOSHOP, start):
             yield from _resources(data[start + len(_PHOTOSHOP) : at])
         elif marker == 0xFE:
-            yield Piece("text", "JPEG COM", data[start:at], "comment")
+            yield Piece("text", "JPEG COM", data[start:at], "COM")
 
 
 def _resources(data: bytes) -> Iterator[Piece]:

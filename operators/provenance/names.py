@@ -18,7 +18,7 @@ _GENERATORS: tuple[tuple[str, str], ...] = (
     (r"mochi diffusion", "Mochi Diffusion"),
     (r"diffusionbee", "DiffusionBee"),
     (r"easy diffusion", "Easy Diffusion"),
-    (r"(google )?(imagen\b|gemini\b|nano banana)", "Google"),
+    (r"(google )?(imagen[ -]?\d|nano banana|gemini( \d[\w. -]*image.*)?\s*$)", "Google"),
     (r"google (c2pa|media processing|generative|ai\b)", "Google"),
     (r"image ?fx", "Google"),
     (r"(microsoft_?responsible_?ai|bing image creator|microsoft designer)", "Microsoft"),
@@ -38,13 +38,14 @@ _GENERATORS: tuple[tuple[str, str], ...] = (
     (r"(hugging ?face )?diffusers\b", "Diffusers"),
 )
 _ENHANCERS = (
-    r"(topaz (photo|gigapixel|video|sharpen|denoise)|gigapixel|luminar (ai|neo)|remini|waifu2x|upscayl|real-?esrgan|magnific|"
+    r"(topaz (photo|gigapixel|video|sharpen|denoise)|gigapixel|luminar (ai|neo)|remini\b|waifu2x|upscayl|real-?esrgan|magnific|"
     r"letsenhance|ai enhancer|photoroom)"
 )
 _GENERATED_BY = [(re.compile(rf"\s*{pattern}", re.I), name) for pattern, name in _GENERATORS]
 _ENHANCED_BY = re.compile(rf"\s*{_ENHANCERS}", re.I)
 _CREDIT = re.compile(
-    r"\s*((?P<made>made|created|generated) (with|by|using)|edited (with|by|using)) (?P<who>google ai|.{0,40}\bai\b|apple image playground|image playground)",
+    r"\s*((?P<made>made|created|generated) (with|by|using)|edited (with|by|using)) "
+    r"(?P<who>(\w+ ){0,2}(?-i:AI)\b|(apple )?image playground)",  # capitals: "ai" is a word of Italian
     re.I,
 )
 

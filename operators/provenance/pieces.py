@@ -11,7 +11,10 @@ from typing import Literal, NamedTuple
 
 MAX_PIECE = 1 << 20
 """Bytes of one piece of text that are looked at; also what is inflated of a compressed one."""
-MAX_PIECES = 64
+MAX_PIECES = 256
+MAX_TOTAL = 4 << 20
+"""Bytes of all pieces of text together; of later ones only the first `LATER` bytes are looked at."""
+LATER = 8192
 MAX_BLOCKS = 20_000
 """Chunks, segments, boxes or directory entries that are walked."""
 MAX_STORE = 8 << 20
@@ -56,7 +59,7 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        if len(data) >= MAX_PIECE - 4 and error.start >= len(data) - 4:  # cut inside a character
+        if error.reason == "unexpected end of data":  # cut inside a character
             return data[: error.start].decode("utf-8")
         return data.decode("latin-1")
 

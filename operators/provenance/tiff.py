@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from operators.provenance.pieces import MAX_PIECE, MAX_STORE, Piece
 
-MAX_ENTRIES, MAX_DIRECTORIES = 2000, 16
+MAX_ENTRIES = 2000
+MAX_TAG = 1 << 18
+"""Bytes of one tag that are looked at: many tags may point at the same bytes."""
 
 IMAGE_TAGS = {
     270: "ImageDescription", 271: "Make", 272: "Model", 305: "Software", 315: "Artist", 700: "XMP", 33723: "IPTC", 34665: "Exif",
@@ -67,7 +69,7 @@ def _directory(data: bytes, order: str, big: bool, at: int, wanted: dict[int, st
         start = place + entry.size
         if size > inline:
             (start,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, start)
-        most = MAX_STORE + 1 if tag == 52545 else 1 if tag == 37500 and number > 64 else MAX_PIECE  # of a long maker note only that it is there
+        most = MAX_STORE + 1 if tag == 52545 else 1 if tag == 37500 and number > 64 else MAX_PIECE if tag == 700 else MAX_TAG  # of a long maker note only that it is there
         if start + size <= len(data):
             found[wanted[tag]] = data[start : start + min(size, most)]
     return found
