@@ -49,12 +49,12 @@ def measure(row: Row) -> dict[str, Any]:
     pixels = row.view(PIXELS)
     if not boxes(*pixels.shape[:2]):
         return {"moire": 0.0}
-    peaks = [peak(spectrum(pixels, plane)) for plane in range(3)]
-    return {"moire": max(peaks[0] - LUMA_DISCOUNT, *peaks[1:], 0.0)}
+    luma, colour = peak(spectrum(pixels, False)), peak(spectrum(pixels, True))
+    return {"moire": max(luma - LUMA_DISCOUNT, colour, 0.0)}
 
 
-def spectrum(pixels: npt.NDArray[np.uint8], plane: int) -> Float32:
-    """Mean log power over five tiles (corners and middle), natural log, (side, side // 2 + 1); ``plane``: 0 luma, 1 R - G, 2 B - G."""
+def spectrum(pixels: npt.NDArray[np.uint8], colour: bool) -> Float32:
+    """Mean log power over up to five tiles (corners and middle), natural log, (side, side // 2 + 1), of luma or (``colour``) R - B."""
     import cv2
 
     places = boxes(*pixels.shape[:2])
@@ -65,8 +65,8 @@ def spectrum(pixels: npt.NDArray[np.uint8], plane: int) -> Float32:
     chosen = places if len(places) <= 5 else [places[i] for i in (0, 2, len(places) // 2, len(places) - 3, len(places) - 1)]
     for top, left, _, _ in chosen:
         tile = pixels[top : top + side, left : left + side]
-        if plane:
-            values = cv2.subtract(tile[..., 0 if plane == 1 else 2], tile[..., 1], dtype=cv2.CV_32F)
+        if colour:
+            values = cv2.subtract(tile[..., 0], tile[..., 2], dtype=cv2.CV_32F)
         else:
             values = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY).astype(np.float32)
         found = cv2.dft((values - values.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : side // 2 + 1]
