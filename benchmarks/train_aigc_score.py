@@ -33,7 +33,7 @@ from operators.encoders.starter import Starter
 from operators.encoders.vectors import Float32
 from operators.media import Media
 from operators.style import STYLES, head, softmax
-from operators.testing import MediaRow
+from operators.testing import MediaRow, picture
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
@@ -110,10 +110,10 @@ def signals(data: bytes) -> list[float]:
 
 
 def features(work: Path, art: Path | None) -> dict[str, np.ndarray]:
-    """names, groups, copy (-1: the test version), backbone (n, 1280), signals (n, 6)."""
-    path = work / "features.npz"
+    """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone."""
+    starter = Starter()
+    path = work / f"features-{zlib.crc32(starter.image_features([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
     if not path.exists():
-        starter = Starter()
         work.mkdir(parents=True, exist_ok=True)
 
         def of(one: tuple[str, str, Image.Image]) -> list[tuple[Any, ...]]:
@@ -210,7 +210,7 @@ def held_out_families(work: Path = WORK, art: Path | None = None) -> Iterator[di
         scores = out_of_family(data, x)
         yield from report(what, data, scores, is_photo)
     scores = out_of_family(data, data["x"], 0.0003)
-    yield from report("the backbone's 1280 numbers, which no operator stores", data, scores, is_photo)
+    yield from report("the backbone's features, which no operator stores", data, scores, is_photo)
 
 
 def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo: np.ndarray) -> Iterator[dict[str, Any]]:
