@@ -30,7 +30,7 @@ def photographs(more: Path | None = None) -> Iterator[tuple[str, UInt8]]:
             pixels = np.asarray(Media(path.read_bytes()).view(Pixels()))
         except MediaError:
             continue
-        if min(pixels.shape[:2]) >= 128 and "dark" not in path.name:
+        if min(pixels.shape[:2]) >= 128 and "screenshot" not in path.name:  # those of the matched set were resampled
             yield str(path.relative_to(DATA) if path.is_relative_to(DATA) else path.relative_to(more or path)), middle(pixels)
     yield from packaged()
 
@@ -63,8 +63,8 @@ def first_half(name: str) -> bool:
 def smoothing(pixels: UInt8, strength: int, random: np.random.Generator) -> UInt8:
     """Edges kept, all else smoothed, as beauty filters do: a bilateral or a guided filter."""
     if random.random() < 0.5:
-        return cv2.bilateralFilter(pixels, 9, (20, 40, 80)[strength - 1], (3, 4, 6)[strength - 1])
-    return guided(pixels, (3, 4, 6)[strength - 1], (12, 24, 48)[strength - 1])
+        return cv2.bilateralFilter(pixels, 9, (20, 50, 100)[strength - 1], (3, 4, 6)[strength - 1])
+    return guided(pixels, (3, 4, 6)[strength - 1], (12, 30, 60)[strength - 1])
 
 
 def guided(pixels: UInt8, radius: int, deviation: float) -> UInt8:
@@ -114,7 +114,7 @@ def upsampling(pixels: UInt8, strength: int, random: np.random.Generator) -> UIn
 
 def banding(pixels: UInt8, strength: int, random: np.random.Generator) -> UInt8:
     """Fewer levels a channel."""
-    step = (4, 8, 16)[strength - 1]
+    step = (8, 12, 20)[strength - 1]
     return np.clip(pixels // step * step + step // 2, 0, 255).astype(np.uint8)
 
 

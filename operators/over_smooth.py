@@ -69,12 +69,12 @@ def measure(row: Row) -> dict[str, Any]:
 
 
 def is_shaded(means: Float32) -> npt.NDArray[np.bool_]:
-    """Blocks that are not clipped and differ from a neighbour by 1 to 10 levels."""
+    """Blocks that are not clipped and differ from a neighbour by 1 to 6 levels."""
     step = np.zeros_like(means)
     for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         change = np.abs(means[a] - means[b])
         step[a], step[b] = np.maximum(step[a], change), np.maximum(step[b], change)
-    found: npt.NDArray[np.bool_] = (step > 1) & (step < 10) & (means > 16) & (means < 240)
+    found: npt.NDArray[np.bool_] = (step > 1) & (step < 6) & (means > 16) & (means < 240)
     return found
 
 

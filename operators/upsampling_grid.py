@@ -1,8 +1,9 @@
-"""The grid that enlarging leaves: every second (third, fourth) pixel was made up from its neighbours.
+"""The grid that enlarging leaves: every second pixel was made up from its neighbours.
 
 Interpolated pixels differ less from their neighbours than others do, so the mean difference of neighbours, taken separately for each
 place along a row, has the period of the enlargement (Gallagher 2005; Popescu and Farid 2005). Transposed convolutions of generators leave
-the same checkerboard (Odena et al. 2016). Places on the border of JPEG's blocks of eight are left out: compression alone marks them.
+the same checkerboard (Odena et al. 2016). Only the period of two is asked for, which doubling and quadrupling have: pictures that
+were reduced by ordinary factors show others. Places on the border of JPEG's blocks of eight are left out: compression alone marks them.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,23 @@ from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
 from operators.tiles import cut
 
 LUMA = Gray()
-PERIODS = (2, 3, 4)
 MOST = 12  # levels: strong edges, which are few, do not decide
-LENGTH = 24  # a multiple of all periods and of JPEG's block
+LENGTH = 24  # places that `artifact_loops.phases` tells apart: a multiple of two and of JPEG's block
 
 
 @dataclass(frozen=True)
 class UpsamplingGrid:
-    """How unlike the pixel places of a period of 2, 3 or 4 are: enlarged pictures, checkerboards of generators.
+    """How unlike even and odd pixel places are: pictures enlarged two- or fourfold, checkerboards of generators.
 
-    0: all places alike. Photographs have less than 0.1; doubled by bilinear interpolation about 0.5, by repeating pixels more than 2. A picture that
-    was enlarged and then resized again, or compressed hard, may show nothing. How often it is wrong: docs/aigc.md.
+    0: both alike. Photographs have less than 0.1; doubled by bilinear interpolation about 0.5, by repeating pixels more than 2. A picture that was
+    enlarged by another factor, resized again, or compressed hard may show nothing. How often it is wrong: docs/aigc.md.
     """
 
     name, version = "upsampling_grid", "1"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(LUMA,))
-    adds = pa.schema([field("upsampling_grid", pa.float32(), "contrast between pixel places of a period; photographs below 0.1", "octaves")])
+    adds = pa.schema([field("upsampling_grid", pa.float32(), "contrast between even and odd pixel places; photographs below 0.1", "octaves")])
 
     def open(self) -> BatchFn:
         from operators import artifact_loops  # noqa: F401  (compiled before threads need it)
@@ -51,11 +51,7 @@ def measure(row: Row) -> dict[str, Any]:
 
 
 def contrast(means: npt.NDArray[np.float64]) -> float:
-    """Largest log2 ratio, over the periods, between the medians of the places of a period; ``means``: (24,)."""
+    """Log2 ratio between even and odd places; ``means``: (24,)."""
     place = np.arange(LENGTH)
-    inside = place % 8 != 7
-    found = 0.0
-    for period in PERIODS:
-        levels = [np.median(means[inside & (place % period == k)]) + 0.1 for k in range(period)]
-        found = max(found, float(np.log2(max(levels) / min(levels))))
-    return found
+    even, odd = means[place % 2 == 0].mean() + 0.1, means[(place % 2 == 1) & (place % 8 != 7)].mean() + 0.1
+    return abs(float(np.log2(even / odd)))
