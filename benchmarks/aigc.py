@@ -9,6 +9,7 @@ families of generators held out. Needs the evaluation data folder ../shared/data
 
 import argparse
 import io
+import itertools
 import json
 import re
 import time
@@ -78,10 +79,15 @@ def defects(more: Path | None, kind: str, part: str) -> None:
     for name in MEASURES:
         clean, planted = found["clean"][name], [found[f"{name} {s}"][name] for s in STRENGTHS]
         steps = [clean, *planted]
-        rising = np.mean(np.all([after >= before for before, after in zip(steps, steps[1:], strict=False)], axis=0))
+        rising = np.mean(np.all([after >= before for before, after in itertools.pairwise(steps)], axis=0))
         print(f"{name}: clean median {np.median(clean):.3g}, 98 % below {np.quantile(clean, 0.98):.3g}, most {clean.max():.3g}")
         check(f"{name} rises with the strength", f"{rising:.3f}", ">= 0.95 of pictures", bool(rising >= 0.95))
-        check(f"{name} AUC at the three strengths", "/".join(f"{auc(clean, p):.3f}" for p in planted), "second >= 0.95", auc(clean, planted[1]) >= 0.95)
+        check(
+            f"{name} AUC at the three strengths",
+            "/".join(f"{auc(clean, p):.3f}" for p in planted),
+            "second >= 0.95",
+            auc(clean, planted[1]) >= 0.95,
+        )
         if name in limits:
             false = float((clean >= limits[name]).mean())
             recall = "/".join(f"{(p >= limits[name]).mean():.2f}" for p in planted)
@@ -105,7 +111,9 @@ def provenance() -> None:
         for path in sorted((DATA / folder).iterdir()):
             row = {name: column[0].as_py() for name, column in measure(make_batch([{}], [path.read_bytes()])).items()}
             place = row["aigc_evidence"][0]["location"] if row["aigc_evidence"] else "-"
-            print(f"  {path.name:36} {row['aigc_strength']:7} {row['aigc_generator']}, {row['aigc_model']}, seed {row['aigc_seed']}, {place}")
+            print(
+                f"  {path.name:36} {row['aigc_strength']:7} {row['aigc_generator']}, {row['aigc_model']}, seed {row['aigc_seed']}, {place}"
+            )
     check.end()
 
 

@@ -97,7 +97,13 @@ def moire(pixels: UInt8, strength: int, random: np.random.Generator) -> UInt8:
     turn = np.array([[np.cos(angle), -np.sin(angle), 5], [np.sin(angle), np.cos(angle), 5]], np.float32)
     turn[:, :2] *= scale
     turn[0, 2] += height * scale * np.sin(angle)
-    seen = cv2.warpAffine(cv2.GaussianBlur(screen, (0, 0), 0.9), turn, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP)
+    seen = cv2.warpAffine(
+        cv2.GaussianBlur(screen, (0, 0), 0.9),
+        turn,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_WRAP,
+    )
     pattern = seen / seen.mean(axis=(0, 1))
     share = (0.15, 0.3, 0.6)[strength - 1]
     return np.clip(pixels * (1 + share * (pattern - 1)) + 0.5, 0, 255).astype(np.uint8)

@@ -46,7 +46,11 @@ WORK = Path("/tmp/aigc")
 
 def sources(art: Path | None) -> Iterator[tuple[str, str, Image.Image]]:
     """(name, group, picture): a generator's family, or where real pictures come from."""
-    folders = [(folder, family) for folder, family in GENERATED.items()] + [("photos", "photos"), ("aigc/matched/real", "coco"), ("quality", "photos")]
+    folders = [(folder, family) for folder, family in GENERATED.items()] + [
+        ("photos", "photos"),
+        ("aigc/matched/real", "coco"),
+        ("quality", "photos"),
+    ]
     for folder, group in folders:
         for path in sorted((DATA / folder).iterdir()):
             if (image := opened(path.read_bytes())) is not None:
@@ -125,7 +129,14 @@ def features(work: Path, art: Path | None) -> dict[str, np.ndarray]:
         with ThreadPoolExecutor(2) as pool:
             rows = [row for found in pool.map(of, sources(art)) for row in found]
         names, groups, copies, x, s = zip(*rows, strict=True)
-        np.savez(path, names=np.array(names), groups=np.array(groups), copies=np.array(copies), x=np.array(x, np.float32), s=np.array(s, np.float32))
+        np.savez(
+            path,
+            names=np.array(names),
+            groups=np.array(groups),
+            copies=np.array(copies),
+            x=np.array(x, np.float32),
+            s=np.array(s, np.float32),
+        )
     with np.load(path) as found:
         return dict(found)
 
@@ -138,7 +149,9 @@ def inputs(data: dict[str, np.ndarray], use_signals: bool = True) -> tuple[Float
 
     weight, bias = head(settle("starter", "auto", "cpu", 16, ""))
     is_photo = softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
-    return (np.concatenate([embedding * np.sqrt(embedding.shape[1]), np.log1p(data["s"])], axis=1) if use_signals else embedding * 20), is_photo
+    return (
+        np.concatenate([embedding * np.sqrt(embedding.shape[1]), np.log1p(data["s"])], axis=1) if use_signals else embedding * 20
+    ), is_photo
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -27,8 +27,8 @@ PROBES = {"starter": STARTER_WEIGHTS.with_name("aigc_starter.npz")}
 class AigcScore:
     """Probability that a generator made the picture, by its looks: a soft hint, wrong too often to reject anything alone.
 
-    A probability where as many pictures are generated as not; calibrated for photographs and for all other styles apart. It reads no metadata and no
-    file format. ``encoder``: the one `image_embedding` and `style` have. ``head``: auto, or the file (.npz) of a probe of your own.
+    A probability where as many pictures are generated as not; calibrated for photographs and for all other styles apart. It reads no
+    metadata and no file format. ``encoder``: the one `image_embedding` and `style` have. ``head``: auto, or the file (.npz) of a probe of your own.
     ``weights``: filled in from the probe's file (SHA-256, 16 digits). How often it is wrong: docs/aigc.md.
     """
 
@@ -39,7 +39,9 @@ class AigcScore:
     name, version, gpus = "aigc_score", "1", 0.0
     scope: ClassVar[Scope] = "batch"
     reads = Reads(columns=("image_embedding", "style", *SIGNALS))
-    adds = pa.schema([field("aigc_score", pa.float32(), "probability that a generator made it, where half of all pictures are generated", "0-1")])
+    adds = pa.schema(
+        [field("aigc_score", pa.float32(), "probability that a generator made it, where half of all pictures are generated", "0-1")]
+    )
 
     def __post_init__(self) -> None:
         file = probe_file(self.encoder, self.head)
@@ -103,5 +105,7 @@ def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
     if parse(encoder).family == "starter" and made_for:
         stat = STARTER_WEIGHTS.stat()
         if made_for != content_hash(str(STARTER_WEIGHTS), stat.st_size, stat.st_mtime_ns):
-            raise UsageError("The probe of aigc_score was trained for other weights of `starter`: run benchmarks/train_aigc_score.py again.")
+            raise UsageError(
+                "The probe of aigc_score was trained for other weights of `starter`: run benchmarks/train_aigc_score.py again."
+            )
     return {name: value.astype(np.float32) for name, value in found.items()}

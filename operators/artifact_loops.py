@@ -64,7 +64,11 @@ def _fine_and_coarse(gray: Any) -> Any:
             line += np.int32(gray[y, x])
             sums[y + 1, x + 1] = sums[y, x + 1] + line
     rows, columns = (height - 8) // BLOCK, (width - 8) // BLOCK
-    means, fine, coarse = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    means, fine, coarse = (
+        np.zeros((rows, columns), np.float32),
+        np.zeros((rows, columns), np.float32),
+        np.zeros((rows, columns), np.float32),
+    )
     for i in range(rows):
         for j in range(columns):
             total, detail, gradient = 0, 0, 0

@@ -1,7 +1,7 @@
 """Too few levels: steps where a gradient should be smooth.
 
-A channel that was quantised has a comb for a histogram, whatever the picture shows; a line at the frequency 1 / step in the histogram's spectrum
-tells how wide the steps are, even after compression has blurred the comb. (Reading the histogram's spectrum for traces of
+A channel that was quantised has a comb for a histogram, whatever the picture shows; a line at the frequency 1 / step in the
+histogram's spectrum tells how wide the steps are, even after compression has blurred the comb. (Reading the histogram's spectrum for traces of
 processing: Stamm and Liu 2010.)
 """
 
@@ -62,7 +62,7 @@ def comb(counts: npt.NDArray[np.float64]) -> float:
     spectrum = np.abs(np.fft.rfft(counts / mass, LENGTH, axis=1))
     lines, beside = windows()
     strength = np.maximum(spectrum[:, lines] - spectrum[:, beside].mean(axis=2), 0)
-    return float((strength.mean(axis=0) * LENGTH / lines).max())
+    return round(float((strength.mean(axis=0) * LENGTH / lines).max()), 4)  # a single level: nothing but rounding errors
 
 
 @lru_cache(maxsize=1)

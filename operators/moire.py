@@ -1,7 +1,7 @@
 """Interference stripes: a screen, a print or a fine weave photographed, or a picture resized without filtering.
 
-Such a pattern runs through the whole picture at one frequency, so it stands as a narrow peak in the spectrum averaged over tiles, while
-what the picture shows differs from tile to tile and averages out (Welch 1967; screen detection by spectral peaks: Sun, Yu and Wang 2018 give
+Such a pattern runs through the whole picture at one frequency, so it stands as a narrow peak in the spectrum averaged over tiles,
+while what the picture shows differs from tile to tile and averages out (Welch 1967; screen detection by spectral peaks: Sun, Yu and Wang 2018 give
 the setting). Natural pictures hardly have periodic colour, so the differences of colour channels tell more than luma does.
 """
 
@@ -28,8 +28,8 @@ Float32 = npt.NDArray[np.float32]
 class Moire:
     """Height of the sharpest peak in the picture's averaged spectrum above what surrounds it, in decibels.
 
-    Photographs have 6 to 13; screens photographed at an angle 15 to 40. Luma counts 6 dB less than colour. Periodic things (blinds, fabrics,
-    brick walls) may reach 15. 0 for pictures with a shorter side below 64. How often it is wrong: docs/aigc.md.
+    Photographs have 6 to 13; screens photographed at an angle 15 to 40. Luma counts 6 dB less than colour.
+    Periodic things (blinds, fabrics, brick walls) may reach 15. 0 for pictures with a shorter side below 64. How often it is wrong: docs/aigc.md.
     """
 
     name, version = "moire", "1"

@@ -40,7 +40,9 @@ class OverSmooth:
     adds = pa.schema(
         [
             field("over_smooth", pa.float32(), "share of the shaded surface without grain; 0 where there is no shading", "0-1"),
-            field("over_smooth_skin", pa.float32(), "the same of skin-coloured regions; null: they are less than 2 % of the picture", "0-1"),
+            field(
+                "over_smooth_skin", pa.float32(), "the same of skin-coloured regions; null: they are less than 2 % of the picture", "0-1"
+            ),
         ]
     )
 

@@ -31,7 +31,9 @@ class OversharpenHalo:
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(LUMA,))
-    adds = pa.schema([field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step; photographs below 0.1", "0-1")])
+    adds = pa.schema(
+        [field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step; photographs below 0.1", "0-1")]
+    )
 
     def open(self) -> BatchFn:
         from operators import artifact_loops  # noqa: F401  (compiled before threads need it)

@@ -24,8 +24,8 @@ LEAST = 20
 class TextureLoss:
     """How much weaker the finest detail is than the edges around it, in octaves (powers of two).
 
-    Photographs have 0.5 to 2.5, most about 1.5; enlarged twofold, cleaned by a median filter of 5 pixels or repainted ones more than 2.5. 0 where
-    there are too few edges to tell. Strong blur of the whole picture is found as well. How often it is wrong: docs/aigc.md.
+    Photographs have 0.5 to 2.5, most about 1.5; enlarged twofold, cleaned by a median filter of 5 pixels or repainted ones more than
+    2.5. 0 where there are too few edges to tell. Strong blur of the whole picture is found as well. How often it is wrong: docs/aigc.md.
     """
 
     name, version = "texture_loss", "1"
@@ -33,7 +33,14 @@ class TextureLoss:
     gpus = 0.0
     reads = Reads(views=(LUMA,))
     adds = pa.schema(
-        [field("texture_loss", pa.float32(), "edges over finest detail beside them; photographs 0.5 to 2.5, more: detail is missing", "octaves")]
+        [
+            field(
+                "texture_loss",
+                pa.float32(),
+                "edges over finest detail beside them; photographs 0.5 to 2.5, more: detail is missing",
+                "octaves",
+            )
+        ]
     )
 
     def open(self) -> BatchFn:

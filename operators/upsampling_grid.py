@@ -25,15 +25,17 @@ LENGTH = 24  # places that `artifact_loops.phases` tells apart: a multiple of tw
 class UpsamplingGrid:
     """How unlike even and odd pixel places are: pictures enlarged two- or fourfold, checkerboards of generators.
 
-    0: both alike. Photographs have less than 0.1; doubled by bilinear interpolation about 0.5, by repeating pixels more than 2. A picture that was
-    enlarged by another factor, resized again, or compressed hard may show nothing. How often it is wrong: docs/aigc.md.
+    0: both alike. Photographs have less than 0.1; doubled by bilinear interpolation about 0.5, by repeating pixels more than 2. A
+    picture that was enlarged by another factor, resized again, or compressed hard may show nothing. How often it is wrong: docs/aigc.md.
     """
 
     name, version = "upsampling_grid", "1"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(LUMA,))
-    adds = pa.schema([field("upsampling_grid", pa.float32(), "contrast between even and odd pixel places; photographs below 0.1", "octaves")])
+    adds = pa.schema(
+        [field("upsampling_grid", pa.float32(), "contrast between even and odd pixel places; photographs below 0.1", "octaves")]
+    )
 
     def open(self) -> BatchFn:
         from operators import artifact_loops  # noqa: F401  (compiled before threads need it)

@@ -26,7 +26,8 @@ EMBEDDERS = ("image_embedding", "text_embedding")
 
 @dataclass(frozen=True)
 class Preset:
-    """``rules``: name -> SQL, or a rule over the whole tier as a recipe has it. ``scales``: column that the rules read -> unit or scale. ``operators``: as in a recipe.
+    """``rules``: name -> SQL, or a rule over the whole tier as a recipe has it. ``scales``: column that the rules read -> unit or
+    scale. ``operators``: as in a recipe.
 
     ``notes``: rule -> how it differs from the source. ``left_out``: what the source also asks, and why it is not here.
     ``holds_for``: signal -> settings that its operator must have for the thresholds to mean what they say; a list of values
@@ -79,7 +80,9 @@ def as_yaml(chosen: Preset, tier: str = "silver") -> str:
         if name in chosen.notes:
             lines.append(f"    # {chosen.notes[name]}")
         flow = False if isinstance(sql, str) else None  # None: the rule's own keys on its line
-        lines.append("    " + yaml.safe_dump({name: sql}, width=10_000, allow_unicode=True, sort_keys=False, default_flow_style=flow).strip())
+        lines.append(
+            "    " + yaml.safe_dump({name: sql}, width=10_000, allow_unicode=True, sort_keys=False, default_flow_style=flow).strip()
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,14 @@ BYTES = RawBytes()
 MAX_EVIDENCE, MAX_PROMPT = 40, 20_000
 
 EVIDENCE = pa.list_(
-    pa.struct([pa.field("kind", pa.string()), pa.field("location", pa.string()), pa.field("value", pa.string()), pa.field("strength", pa.string())])
+    pa.struct(
+        [
+            pa.field("kind", pa.string()),
+            pa.field("location", pa.string()),
+            pa.field("value", pa.string()),
+            pa.field("strength", pa.string()),
+        ]
+    )
 )
 
 _PARAMETER_KEYS = {
@@ -32,8 +39,8 @@ class Provenance:
     """Evidence in a file's metadata that a generator made the picture, or a camera: C2PA, IPTC, generators' own texts, EXIF.
 
     `aigc_evidence` says what stands where. `strength` is `proof` (a C2PA manifest that says so, signature and hashes hold),
-    `strong` (a field made for it says so: IPTC's digital source type, a generator's parameters in its own place, its name as Software, a C2PA
-    manifest of a picture that was altered since), `weak` (parameters inside a caption, AI enhancers, parts of a collage,
+    `strong` (a field made for it says so: IPTC's digital source type, a generator's parameters in its own place, its name as
+    Software, a C2PA manifest of a picture that was altered since), `weak` (parameters inside a caption, AI enhancers, parts of a collage,
     a ComfyUI graph that makes no picture) or `camera` (make and model with exposure, lens or maker note; a signed capture), which speaks
     for a camera and is easily forged.
 

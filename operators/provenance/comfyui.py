@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-_MAKES = re.compile(r"sampl|generat|diffus|txt2|text.?to|img2img|inpaint|imagen|dall|flux|ideogram|recraft|kling|minimax|luma|runway|veo|gpt", re.I)
+_MAKES = re.compile(
+    r"sampl|generat|diffus|txt2|text.?to|img2img|inpaint|imagen|dall|flux|ideogram|recraft|kling|minimax|luma|runway|veo|gpt", re.I
+)
 _LOADERS = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name", "ckpt", "model")
 _TEXTS = ("text", "text_g", "positive", "prompt", "string", "value", "clip_l", "t5xxl")
 MAX_NODES = 5000

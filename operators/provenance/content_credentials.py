@@ -30,7 +30,9 @@ def load() -> Any:
     try:
         import c2pa
     except ImportError as error:
-        raise MissingDependencyError(f"provenance needs the package c2pa-python ({error}). Install it with: pip install c2pa-python") from None
+        raise MissingDependencyError(
+            f"provenance needs the package c2pa-python ({error}). Install it with: pip install c2pa-python"
+        ) from None
     return c2pa
 
 

@@ -24,7 +24,9 @@ MAX_JSON = 1 << 19
 _SCHEMES = ("fooocus", "a1111")
 _DREAM = re.compile(r'\s*"(?P<prompt>[^"]{1,4000})"(?= .*-s ?\d)(?= .*-S ?(?P<seed>\d{1,19}))')
 _JOB = re.compile(r"(?P<prompt>.*?)\s*(?:--\w[^\n]*)?\s*Job ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\s*", re.S)
-_MOCHI = re.compile(r"(?:^|; )Include in Image: (?P<prompt>.*?);.*?Seed: (?P<seed>\d{1,19}).*?Generator: (?P<generator>Mochi Diffusion[^;]{0,30})", re.S)
+_MOCHI = re.compile(
+    r"(?:^|; )Include in Image: (?P<prompt>.*?);.*?Seed: (?P<seed>\d{1,19}).*?Generator: (?P<generator>Mochi Diffusion[^;]{0,30})", re.S
+)
 _SIGNATURE = re.compile(r"Signature: ?[A-Za-z0-9+/]{60,}={0,2}\s*")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*")
 
@@ -72,7 +74,7 @@ def _json(text: Text, keys: Mapping[str, str]) -> Found | None:
     head = re.match(r"\s*(prompt|workflow|extra_pnginfo)\s*:\s*(?=\{)", body[:40], re.I)
     if head:  # ComfyUI's WebP files: the name in front
         key, body = head[1].lower(), body[head.end() :]
-    if not body.lstrip()[:1] == "{":
+    if body.lstrip()[:1] != "{":
         return None
     try:
         data = json.loads(body) if len(body) <= MAX_JSON else None
@@ -199,7 +201,9 @@ def _midjourney(text: Text, keys: Mapping[str, str]) -> Found | None:
     if match is None:
         return None
     strength: Strength = "strong" if text.key == "Description" else "weak"
-    return Found(Evidence("parameters", text.where, short(f"Midjourney: {text.text}"), strength), "Midjourney", None, match["prompt"] or None)
+    return Found(
+        Evidence("parameters", text.where, short(f"Midjourney: {text.text}"), strength), "Midjourney", None, match["prompt"] or None
+    )
 
 
 def _mochi(text: Text, keys: Mapping[str, str]) -> Found | None:

@@ -21,7 +21,13 @@ Box = tuple[bytes, int, int]
 
 
 def walk(data: bytes) -> Iterator[Piece]:
-    name = "HEIF" if data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1") else "AVIF" if data[8:12] in (b"avif", b"avis") else "MP4"
+    name = (
+        "HEIF"
+        if data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+        else "AVIF"
+        if data[8:12] in (b"avif", b"avis")
+        else "MP4"
+    )
     for kind, start, end in boxes(data, 0, len(data)):
         if kind == b"uuid":
             yield from _uuid(data, start, end, name)

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 
 from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_STORE, Kind, Piece, inflate
 
-_RAW: dict[str, tuple[Kind, bytes]] = {"exif": ("exif", b"Exif\0\0"), "APP1": ("exif", b"Exif\0\0"), "xmp": ("xmp", b""), "iptc": ("iptc", b"")}
+_RAW: dict[str, tuple[Kind, bytes]] = {
+    "exif": ("exif", b"Exif\0\0"),
+    "APP1": ("exif", b"Exif\0\0"),
+    "xmp": ("xmp", b""),
+    "iptc": ("iptc", b""),
+}
 
 
 def walk(data: bytes) -> Iterator[Piece]:

@@ -69,7 +69,9 @@ def _directory(data: bytes, order: str, big: bool, at: int, wanted: dict[int, st
         start = place + entry.size
         if size > inline:
             (start,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, start)
-        most = MAX_STORE + 1 if tag == 52545 else 1 if tag == 37500 and number > 64 else MAX_PIECE if tag == 700 else MAX_TAG  # of a long maker note only that it is there
+        most = (
+            MAX_STORE + 1 if tag == 52545 else 1 if tag == 37500 and number > 64 else MAX_PIECE if tag == 700 else MAX_TAG
+        )  # of a long maker note only that it is there
         if start + size <= len(data):
             found[wanted[tag]] = data[start : start + min(size, most)]
     return found

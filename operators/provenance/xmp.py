@@ -5,6 +5,7 @@ Only properties of the packet's own ``rdf:Description`` count: text that looks l
 Sources: XMP part 1; IPTC Photo Metadata Standard 2025.1 (DigitalSourceType, AI properties); GB 45438-2025 (TC260 AIGC label).
 """
 
+from contextlib import suppress
 from typing import Any
 from xml.parsers import expat
 
@@ -87,8 +88,6 @@ def read(packet: bytes) -> dict[str, str]:
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
     parser.StartDoctypeDeclHandler = refuse
-    try:
+    with suppress(_Stop, expat.ExpatError, ValueError, LookupError):
         parser.Parse(packet[:MAX_PIECE].rstrip(b"\0 \r\n"), False)
-    except (_Stop, expat.ExpatError, ValueError, LookupError):
-        pass
     return found

@@ -166,7 +166,9 @@ def signer() -> Any:
     return c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", chain, key, None))
 
 
-def signed(format: str = "JPEG", action: str = "c2pa.created", kind: str = TRAINED, agent: str = "Adobe Firefly", parent: bytes = b"") -> bytes:
+def signed(
+    format: str = "JPEG", action: str = "c2pa.created", kind: str = TRAINED, agent: str = "Adobe Firefly", parent: bytes = b""
+) -> bytes:
     """A picture with a C2PA manifest; ``parent``: a signed file that another program opened and saved instead."""
     mime = f"image/{format.lower()}"
     said = {"action": action, "softwareAgent": agent} | ({"digitalSourceType": kind} if kind else {})

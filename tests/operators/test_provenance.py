@@ -18,8 +18,29 @@ from manifests.errors import MediaError
 from operators.provenance import Provenance, examine
 from operators.testing import encode, make_batch, picture
 from tests.operators.provenance_files import (
-    A1111, CAMERA, GRAPH, JOB, TRAINED, WORKFLOW, box, chunk, dumps, exif, iptc_jpeg, jpeg, mp4, plain, png, riff, segment, signed, text,
-    tiff, user_comment, xmp, xmp_jpeg,
+    A1111,
+    CAMERA,
+    GRAPH,
+    JOB,
+    TRAINED,
+    WORKFLOW,
+    box,
+    chunk,
+    dumps,
+    exif,
+    iptc_jpeg,
+    jpeg,
+    mp4,
+    plain,
+    png,
+    riff,
+    segment,
+    signed,
+    text,
+    tiff,
+    user_comment,
+    xmp,
+    xmp_jpeg,
 )  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
@@ -50,41 +71,103 @@ DRAW = {"c": "a red fox", "model": "foxy", "sampler": "Euler A", "seed": 5, "ste
 MOCHI = "Date: 1; Include in Image: a red fox; Exclude from Image: ; Model: foxy; Seed: 5; Steps: 9; Generator: Mochi Diffusion 5.1"
 RAW = "\nexif\n%8d\n%s\n"
 
+FOX, FOXY = ("foxy", "a red fox", 5), ("foxy", "a red fox, snow", 965400086)
+WEBUI, NOTHING_NAMED = ("Stable Diffusion web UI", *FOXY), (None, None, None, None)
+
 # file, generator, model, prompt, seed, a part of the place
 WRITTEN: dict[str, tuple[Callable[[], bytes], str | None, str | None, str | None, int | None, str]] = {
-    "a1111 png": (lambda: png(text("parameters", A1111)), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "tEXt parameters"),
-    "a1111 itxt": (lambda: png(text("parameters", A1111, "iTXt")), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "iTXt"),
-    "a1111 ztxt": (lambda: png(text("parameters", A1111, "zTXt")), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "zTXt"),
-    "a1111 jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111)))), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "APP1"),
-    "a1111 webp": (lambda: riff((b"EXIF", exif({}, user_comment(A1111)))), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "WebP EXIF"),
-    "a1111 avif": (lambda: encode(picture(64, 48), "AVIF", exif=exif({}, user_comment(A1111))), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "AVIF item"),
-    "a1111 heic": (lambda: heif(exif=exif({}, user_comment(A1111))), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "HEIF item"),
-    "a1111 utf-8": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111, "ASCII")))), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "UserComment"),
-    "forge": (lambda: png(text("parameters", A1111 + ", Version: f2.0.1v1.10.1")), "Stable Diffusion WebUI Forge", "foxy", "a red fox, snow", 965400086, "parameters"),
-    "sd.next": (lambda: png(text("parameters", A1111 + ", App: SD.Next")), "SD.Next", "foxy", "a red fox, snow", 965400086, "parameters"),
-    "civitai": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111 + ", Civitai resources: []")))), "Civitai", "foxy", "a red fox, snow", 965400086, "UserComment"),
-    "raw profile": (lambda: png(text("Raw profile type exif", RAW % (9, exif({}, user_comment(A1111)).hex()), "zTXt")), "Stable Diffusion web UI", "foxy", "a red fox, snow", 965400086, "raw profile"),
+    "a1111 png": (lambda: png(text("parameters", A1111)), *WEBUI, "tEXt parameters"),
+    "a1111 itxt": (lambda: png(text("parameters", A1111, "iTXt")), *WEBUI, "iTXt"),
+    "a1111 ztxt": (lambda: png(text("parameters", A1111, "zTXt")), *WEBUI, "zTXt"),
+    "a1111 jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111)))), *WEBUI, "APP1"),
+    "a1111 webp": (lambda: riff((b"EXIF", exif({}, user_comment(A1111)))), *WEBUI, "WebP EXIF"),
+    "a1111 avif": (lambda: encode(picture(64, 48), "AVIF", exif=exif({}, user_comment(A1111))), *WEBUI, "AVIF item"),
+    "a1111 heic": (lambda: heif(exif=exif({}, user_comment(A1111))), *WEBUI, "HEIF item"),
+    "a1111 utf-8": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111, "ASCII")))), *WEBUI, "UserComment"),
+    "forge": (lambda: png(text("parameters", A1111 + ", Version: f2.0.1v1.10.1")), "Stable Diffusion WebUI Forge", *FOXY, "parameters"),
+    "sd.next": (lambda: png(text("parameters", A1111 + ", App: SD.Next")), "SD.Next", *FOXY, "parameters"),
+    "civitai": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111 + ", Civitai resources: []")))), "Civitai", *FOXY, "UserComment"),
+    "raw profile": (
+        lambda: png(text("Raw profile type exif", RAW % (9, exif({}, user_comment(A1111)).hex()), "zTXt")),
+        *WEBUI,
+        "raw profile",
+    ),
     "comfyui prompt": (lambda: png(text("prompt", dumps(GRAPH))), "ComfyUI", "foxy.safetensors", "a red fox", 5, "tEXt prompt"),
     "comfyui workflow": (lambda: png(text("workflow", dumps(WORKFLOW))), "ComfyUI", None, None, None, "tEXt workflow"),
-    "comfyui webp": (lambda: riff((b"EXIF", exif({272: "prompt:" + dumps(GRAPH), 271: "workflow:" + dumps(WORKFLOW)}))), "ComfyUI", "foxy.safetensors", "a red fox", 5, "Model"),
-    "comfyui mp4": (lambda: mp4(comment=dumps({"prompt": dumps(GRAPH), "workflow": dumps(WORKFLOW)})), "ComfyUI", "foxy.safetensors", "a red fox", 5, "MP4 ilst comment"),
+    "comfyui webp": (
+        lambda: riff((b"EXIF", exif({272: "prompt:" + dumps(GRAPH), 271: "workflow:" + dumps(WORKFLOW)}))),
+        "ComfyUI",
+        "foxy.safetensors",
+        "a red fox",
+        5,
+        "Model",
+    ),
+    "comfyui mp4": (
+        lambda: mp4(comment=dumps({"prompt": dumps(GRAPH), "workflow": dumps(WORKFLOW)})),
+        "ComfyUI",
+        "foxy.safetensors",
+        "a red fox",
+        5,
+        "MP4 ilst comment",
+    ),
     "comfyui mov keys": (lambda: mp4(keys={"prompt": dumps(GRAPH)}), "ComfyUI", "foxy.safetensors", "a red fox", 5, "MP4 ilst prompt"),
-    "invokeai": (lambda: png(text("invokeai_metadata", dumps(INVOKE))), "InvokeAI", "foxy", "a red fox", 5, "invokeai_metadata"),
-    "invokeai 2": (lambda: png(text("sd-metadata", dumps(SD_METADATA))), "InvokeAI", "foxy", "a red fox", 5, "sd-metadata"),
+    "invokeai": (lambda: png(text("invokeai_metadata", dumps(INVOKE))), "InvokeAI", *FOX, "invokeai_metadata"),
+    "invokeai 2": (lambda: png(text("sd-metadata", dumps(SD_METADATA))), "InvokeAI", *FOX, "sd-metadata"),
     "invokeai 1": (lambda: png(text("Dream", '"a red fox" -s50 -S5 -W512 -H512 -C7.5 -Ak_lms')), "InvokeAI", None, "a red fox", 5, "Dream"),
-    "novelai": (lambda: png(text("Title", "AI generated image"), text("Software", "NovelAI"), text("Source", "Stable Diffusion XL 7BCCAA2C"), text("Comment", dumps(NOVEL))), "NovelAI", "Stable Diffusion XL 7BCCAA2C", "a red fox", 5, "Software"),
-    "fooocus": (lambda: png(text("parameters", dumps(FOOOCUS)), text("fooocus_scheme", "fooocus")), "Fooocus", "foxy", "a red fox", 5, "parameters"),
-    "fooocus a1111": (lambda: png(text("parameters", A1111 + ", Version: Fooocus v2.5.5"), text("fooocus_scheme", "a1111")), "Fooocus", "foxy", "a red fox, snow", 965400086, "parameters"),
-    "fooocus jpeg": (lambda: jpeg(segment(0xE1, exif({305: "Fooocus v2.5.5"}, user_comment(dumps(FOOOCUS)) | {0x927C: b"fooocus"}))), "Fooocus", "foxy", "a red fox", 5, "Software"),
-    "ruined fooocus": (lambda: png(text("parameters", dumps({"prompt": "a red fox", "base_model_name": "foxy", "seed": 5, "software": "RuinedFooocus"}))), "Fooocus", "foxy", "a red fox", 5, "parameters"),
-    "swarmui": (lambda: png(text("parameters", dumps(SWARM))), "SwarmUI", "foxy", "a red fox", 5, "parameters"),
-    "swarmui jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(dumps(SWARM))))), "SwarmUI", "foxy", "a red fox", 5, "UserComment"),
-    "easy diffusion": (lambda: png(*(text(k, v) for k, v in EASY.items())), "Easy Diffusion", "foxy", "a red fox", 5, "prompt"),
-    "easy diffusion jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(dumps(EASY))))), "Easy Diffusion", "foxy", "a red fox", 5, "UserComment"),
-    "draw things": (lambda: xmp_jpeg(xmp(CreatorTool="Draw Things", UserComment=dumps(DRAW))), "Draw Things", "foxy", "a red fox", 5, "XMP"),
+    "novelai": (
+        lambda: png(
+            text("Title", "AI generated image"),
+            text("Software", "NovelAI"),
+            text("Source", "Stable Diffusion XL 7BCCAA2C"),
+            text("Comment", dumps(NOVEL)),
+        ),
+        "NovelAI",
+        "Stable Diffusion XL 7BCCAA2C",
+        "a red fox",
+        5,
+        "Software",
+    ),
+    "fooocus": (lambda: png(text("parameters", dumps(FOOOCUS)), text("fooocus_scheme", "fooocus")), "Fooocus", *FOX, "parameters"),
+    "fooocus a1111": (
+        lambda: png(text("parameters", A1111 + ", Version: Fooocus v2.5.5"), text("fooocus_scheme", "a1111")),
+        "Fooocus",
+        *FOXY,
+        "parameters",
+    ),
+    "fooocus jpeg": (
+        lambda: jpeg(segment(0xE1, exif({305: "Fooocus v2.5.5"}, user_comment(dumps(FOOOCUS)) | {0x927C: b"fooocus"}))),
+        "Fooocus",
+        *FOX,
+        "Software",
+    ),
+    "ruined fooocus": (
+        lambda: png(text("parameters", dumps({"prompt": "a red fox", "base_model_name": "foxy", "seed": 5, "software": "RuinedFooocus"}))),
+        "Fooocus",
+        *FOX,
+        "parameters",
+    ),
+    "swarmui": (lambda: png(text("parameters", dumps(SWARM))), "SwarmUI", *FOX, "parameters"),
+    "swarmui jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(dumps(SWARM))))), "SwarmUI", *FOX, "UserComment"),
+    "easy diffusion": (lambda: png(*(text(k, v) for k, v in EASY.items())), "Easy Diffusion", *FOX, "prompt"),
+    "easy diffusion jpeg": (lambda: jpeg(segment(0xE1, exif({}, user_comment(dumps(EASY))))), "Easy Diffusion", *FOX, "UserComment"),
+    "draw things": (lambda: xmp_jpeg(xmp(CreatorTool="Draw Things", UserComment=dumps(DRAW))), "Draw Things", *FOX, "XMP"),
     "mochi": (lambda: png(text("Description", MOCHI)), "Mochi Diffusion", None, "a red fox", 5, "Description"),
-    "midjourney": (lambda: png(text("Description", JOB), text("Author", "fox")), "Midjourney", None, "a red fox in snow", None, "Description"),
-    "midjourney source type": (lambda: xmp_jpeg(xmp(DigitalSourceType=TRAINED, CreatorTool="Midjourney")), "Midjourney", None, None, None, "DigitalSourceType"),
+    "midjourney": (
+        lambda: png(text("Description", JOB), text("Author", "fox")),
+        "Midjourney",
+        None,
+        "a red fox in snow",
+        None,
+        "Description",
+    ),
+    "midjourney source type": (
+        lambda: xmp_jpeg(xmp(DigitalSourceType=TRAINED, CreatorTool="Midjourney")),
+        "Midjourney",
+        None,
+        None,
+        None,
+        "DigitalSourceType",
+    ),
     "dall-e": (lambda: png(text("Software", "DALL-E 3")), "DALL-E", None, None, None, "Software"),
     "openai": (lambda: signed("PNG", agent="gpt-image 2.0"), "OpenAI", "gpt-image 2.0", None, None, "PNG caBX C2PA"),
     "firefly": (lambda: jpeg(segment(0xE1, exif({305: "Adobe Firefly"}))), "Adobe Firefly", None, None, None, "EXIF Software"),
@@ -92,14 +175,39 @@ WRITTEN: dict[str, tuple[Callable[[], bytes], str | None, str | None, str | None
     "stability": (lambda: tiff({305: "Stability AI"}), "Stability AI", None, None, None, "TIFF tags Software"),
     "google credit": (lambda: iptc_jpeg({110: "Made with Google AI"}), "Google", None, None, None, "IPTC Credit"),
     "google xmp": (lambda: xmp_jpeg(xmp(DigitalSourceType=TRAINED, Credit="Made with Google AI")), "Google", None, None, None, "XMP"),
-    "grok": (lambda: jpeg(segment(0xE1, exif({270: "Signature: " + "Ab3" * 40, 315: "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}))), "Grok", None, None, None, "ImageDescription"),
-    "iptc ai properties": (lambda: xmp_jpeg(xmp(AISystemUsed="Fox Maker", AIPromptInformation="a red fox")), "Fox Maker", None, "a red fox", None, "AISystemUsed"),
-    "apple": (lambda: heif(xmp=xmp(Credit="Apple Image Playground", DigitalSourceType=TRAINED)), "Apple Image Playground", None, None, None, "HEIF item XMP"),
-    "tc260 png": (lambda: png(text("AIGC", dumps({"Label": "1", "ContentProducer": "fox"}))), None, None, None, None, "tEXt AIGC"),
-    "tc260 xmp": (lambda: xmp_jpeg(xmp(AIGC=dumps({"Label": "1"}))), None, None, None, None, "XMP AIGC"),
+    "grok": (
+        lambda: jpeg(segment(0xE1, exif({270: "Signature: " + "Ab3" * 40, 315: "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}))),
+        "Grok",
+        None,
+        None,
+        None,
+        "ImageDescription",
+    ),
+    "iptc ai properties": (
+        lambda: xmp_jpeg(xmp(AISystemUsed="Fox Maker", AIPromptInformation="a red fox")),
+        "Fox Maker",
+        None,
+        "a red fox",
+        None,
+        "AISystemUsed",
+    ),
+    "apple": (
+        lambda: heif(xmp=xmp(Credit="Apple Image Playground", DigitalSourceType=TRAINED)),
+        "Apple Image Playground",
+        None,
+        None,
+        None,
+        "HEIF item XMP",
+    ),
+    "tc260 png": (lambda: png(text("AIGC", dumps({"Label": "1", "ContentProducer": "fox"}))), *NOTHING_NAMED, "tEXt AIGC"),
+    "tc260 xmp": (lambda: xmp_jpeg(xmp(AIGC=dumps({"Label": "1"}))), *NOTHING_NAMED, "XMP AIGC"),
     "mp4 tool": (lambda: mp4(tool="Runway Gen-3"), "Runway", None, None, None, "MP4 ilst software"),
-    "mp4 xmp": (lambda: mp4(extra=[box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), xmp(DigitalSourceType=TRAINED))]), None, None, None, None, "MP4 uuid XMP"),
-}  # fmt: skip
+    "mp4 xmp": (
+        lambda: mp4(extra=[box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), xmp(DigitalSourceType=TRAINED))]),
+        *NOTHING_NAMED,
+        "MP4 uuid XMP",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -170,7 +278,9 @@ NOTHING = {
     "plain jpeg": lambda: plain("JPEG"),
     "caption in exif": lambda: jpeg(segment(0xE1, exif({270: SENTENCE, 315: "Midjourney"}))),
     "caption in iptc": lambda: iptc_jpeg({120: SENTENCE, 115: "Midjourney Inc."}),
-    "caption in xmp": lambda: xmp_jpeg(xmp(description=f"{SENTENCE} <Iptc4xmpExt:DigitalSourceType>{TRAINED}</Iptc4xmpExt:DigitalSourceType>")),
+    "caption in xmp": lambda: xmp_jpeg(
+        xmp(description=f"{SENTENCE} <Iptc4xmpExt:DigitalSourceType>{TRAINED}</Iptc4xmpExt:DigitalSourceType>")
+    ),
     "caption in png": lambda: png(text("Description", SENTENCE), text("Comment", SENTENCE), text("Title", "NovelAI")),
     "comment": lambda: jpeg(segment(0xFE, SENTENCE.encode())),
     "behind the end of a jpeg": lambda: jpeg(after=segment(0xE1, exif({305: "Midjourney"})) + SENTENCE.encode() + signed()),
@@ -182,7 +292,7 @@ NOTHING = {
     "camera word in make alone": lambda: jpeg(segment(0xE1, exif({271: "Canon"}))),
     "pixels": lambda: encode(Image.frombytes("RGB", (64, 48), (A1111.encode() * 80)[: 64 * 48 * 3]), "PNG", compress_level=0),
     "in a free box": lambda: mp4(extra=[box(b"free", xmp(DigitalSourceType=TRAINED)), box(b"skip", A1111.encode())]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NOTHING)
@@ -265,26 +375,42 @@ def hostile(seed: int) -> tuple[bytes, bool]:
     segments = [segment(0xE1, exif({}, user_comment(A1111)))] * real
     makers: list[Callable[[], bytes]] = [
         lambda: png(*mine, chunk(b"zTXt", b"Comment\0\0" + bomb(rng.choice([20, 60])))),
-        lambda: png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb(rng.choice([20, 60]), b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>")), *mine),
+        lambda: png(
+            chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb(rng.choice([20, 60]), b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>")), *mine
+        ),
         lambda: png(chunk(b"tEXt", b"Comment\0" + b"A" * 10_000_000), *mine),
         lambda: png(*[chunk(b"zTXt", b"k%d\0\0" % i + bomb(2)) for i in range(rng.randrange(40, 90))], *mine),
         lambda: png(*mine, chunk(b"tEXt", b"workflow\0" + b'{"a":' * 100_000), chunk(b"tEXt", b"prompt\0" + b"[" * 1_000_000)),
-        lambda: png(*mine, chunk(b"tEXt", b"workflow\0{\"nodes\":" + b"[[],{}," * 60_000)),
-        lambda: png(*mine, chunk(b"tEXt", b"prompt\0{\"1\":" + b"9" * 400_000 + b"}")),
+        lambda: png(*mine, chunk(b"tEXt", b'workflow\0{"nodes":' + b"[[],{}," * 60_000)),
+        lambda: png(*mine, chunk(b"tEXt", b'prompt\0{"1":' + b"9" * 400_000 + b"}")),
         lambda: png(*mine, chunk(b"tEXt", junk), chunk(b"iTXt", junk), chunk(b"zTXt", junk), chunk(b"eXIf", junk), chunk(b"caBX", junk)),
         lambda: png(*mine, chunk(b"caBX", nested(b"jumb", rng.randrange(10, 100_000)))),
         lambda: png(*mine, chunk(b"caBX", struct.pack(">I", 1) + b"jumb" + b"\xff" * 8 + junk)),
-        lambda: png(*mine, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(b"<!ENTITY b%d '%s'>" % (i, b"&a;" * 99) for i in range(9)) + b"]><a>&b8;</a>")),
+        lambda: png(
+            *mine,
+            chunk(
+                b"iTXt",
+                b"XML:com.adobe.xmp\0\0\0\0\0<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'>"
+                + b"".join(b"<!ENTITY b%d '%s'>" % (i, b"&a;" * 99) for i in range(9))
+                + b"]><a>&b8;</a>",
+            ),
+        ),
         lambda: png(*mine, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<a>" * rng.randrange(1000, 300_000))),
         lambda: png(*mine, chunk(b"eXIf", looping_tiff(rng) + junk)),
         lambda: png(*mine) + struct.pack(">I", 0xFFFFFFFF) + b"tEXt" + junk,
         lambda: png(*mine, *[chunk(b"tEXt", b"") for _ in range(rng.randrange(1, 15_000))]),
         lambda: jpeg(*segments, segment(0xE1, b"Exif\0\0" + looping_tiff(rng)), segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04" + junk)),
-        lambda: jpeg(*segments, segment(0xEB, b"JP\0\1\0\0\0\1" + nested(b"jumb", 5000)), segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + junk)),
-        lambda: jpeg(*segments, *[segment(0xE1, exif({270: "\udcff".encode("utf-8", "surrogatepass") * 9, 305: junk})) for _ in range(300)]),
+        lambda: jpeg(
+            *segments, segment(0xEB, b"JP\0\1\0\0\0\1" + nested(b"jumb", 5000)), segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + junk)
+        ),
+        lambda: jpeg(
+            *segments, *[segment(0xE1, exif({270: "\udcff".encode("utf-8", "surrogatepass") * 9, 305: junk})) for _ in range(300)]
+        ),
         lambda: riff(*((b"EXIF", exif({}, user_comment(A1111))) for _ in mine), (b"EXIF", junk), (b"XMP ", junk), (b"C2PA", junk)) + junk,
-        lambda: mp4(comment=A1111 * real, extra=[nested(rng.choice([b"moov", b"udta", b"meta", b"uuid"]), 60_000), b"\0\0\0\1uuid" + b"\xff" * 8]),
-    ]  # fmt: skip
+        lambda: mp4(
+            comment=A1111 * real, extra=[nested(rng.choice([b"moov", b"udta", b"meta", b"uuid"]), 60_000), b"\0\0\0\1uuid" + b"\xff" * 8]
+        ),
+    ]
     data = makers[kind]()
     return data, real
 
@@ -331,7 +457,13 @@ def test_hostile_metadata_takes_little_memory(tmp_path: Path):
 @pytest.mark.parametrize("seed", range(20))
 def test_cut_and_flipped_files(seed):
     rng = random.Random(seed)
-    for make in (lambda: signed("PNG"), lambda: signed("JPEG"), lambda: signed("WEBP"), WRITTEN["a1111 avif"][0], WRITTEN["comfyui mp4"][0]):
+    for make in (
+        lambda: signed("PNG"),
+        lambda: signed("JPEG"),
+        lambda: signed("WEBP"),
+        WRITTEN["a1111 avif"][0],
+        WRITTEN["comfyui mp4"][0],
+    ):
         data = bytearray(make())
         for _ in range(rng.randrange(1, 30)):
             data[rng.randrange(12, min(len(data), 20_000))] = rng.randrange(256)

@@ -14,7 +14,17 @@ from quality.rules import parse_tiers
 from quality.sql_guard import check_syntax, used_columns
 from quality.tiers import compile_tiers
 
-WANTED = {"datacomp-basic", "datacomp-clip-b32-025", "laion-aesthetic", "sd-1.2", "dj-llava-pretrain", "cleanvision", "photo-strict", "npr-friendly", "mixed"}
+WANTED = {
+    "datacomp-basic",
+    "datacomp-clip-b32-025",
+    "laion-aesthetic",
+    "sd-1.2",
+    "dj-llava-pretrain",
+    "cleanvision",
+    "photo-strict",
+    "npr-friendly",
+    "mixed",
+}
 each = pytest.mark.parametrize("one", presets(), ids=lambda one: one.name)
 
 
@@ -180,7 +190,15 @@ GOOD = {
     "banding": 0.2,
     "oversharpen_halo": 0.02,
 }
-BAD = {"aigc_strength": "strong", "over_smooth": 0.9, "texture_loss": 4.0, "moire": 30.0, "upsampling_grid": 0.6, "banding": 8.0, "oversharpen_halo": 0.3}
+BAD = {
+    "aigc_strength": "strong",
+    "over_smooth": 0.9,
+    "texture_loss": 4.0,
+    "moire": 30.0,
+    "upsampling_grid": 0.6,
+    "banding": 8.0,
+    "oversharpen_halo": 0.3,
+}
 
 
 def verdict(scored, name, **values):
