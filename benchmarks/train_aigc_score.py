@@ -13,6 +13,7 @@ side that both have, saved as JPEG, WebP or PNG of a random quality. Tests are s
 
 import argparse
 import io
+import itertools
 import json
 import zlib
 from collections.abc import Iterator
@@ -126,8 +127,10 @@ def features(work: Path, art: Path | None) -> dict[str, np.ndarray]:
             files = [(-1, tested(image)), *((k, varied(image, name, k)) for k in range(copies))]
             return [(name, group, k, starter.image_features([Media(d).view(Pixels(224))])[0], signals(d)) for k, d in files]
 
+        rows, every = [], sources(art)
         with ThreadPoolExecutor(2) as pool:
-            rows = [row for found in pool.map(of, sources(art)) for row in found]
+            while part := list(itertools.islice(every, 64)):  # a pool takes all it is given at once
+                rows += [row for found in pool.map(of, part) for row in found]
         names, groups, copies, x, s = zip(*rows, strict=True)
         np.savez(
             path,

@@ -28,7 +28,8 @@ class AigcScore:
     """Probability that a generator made the picture, by its looks: a soft hint, wrong too often to reject anything alone.
 
     A probability where as many pictures are generated as not; calibrated for photographs and for all other styles apart. It reads no
-    metadata and no file format. ``encoder``: the one `image_embedding` and `style` have. ``head``: auto, or the file (.npz) of a probe of your own.
+    metadata and no file format. ``encoder``: the one `image_embedding` and `style` have. ``head``: auto, or the file (.npz) of a
+    probe of your own.
     ``weights``: filled in from the probe's file (SHA-256, 16 digits). How often it is wrong: docs/aigc.md.
     """
 

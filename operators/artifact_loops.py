@@ -19,7 +19,8 @@ def _flatness(gray: Any, calm: int) -> Any:
     means, flat = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
     for i in range(rows):
         for j in range(columns):
-            total, count = 0, 0
+            total: Any = 0
+            count = 0
             for y in range(1 + i * BLOCK, 1 + (i + 1) * BLOCK):
                 for x in range(1 + j * BLOCK, 1 + (j + 1) * BLOCK):
                     value = np.int32(gray[y, x])
@@ -71,7 +72,9 @@ def _fine_and_coarse(gray: Any) -> Any:
     )
     for i in range(rows):
         for j in range(columns):
-            total, detail, gradient = 0, 0, 0
+            total: Any = 0
+            detail: Any = 0
+            gradient: Any = 0
             for y in range(i * BLOCK, (i + 1) * BLOCK):
                 for x in range(j * BLOCK, (j + 1) * BLOCK):
                     here = np.int32(gray[y, x])
@@ -94,9 +97,10 @@ def _phases(gray: Any, across: bool, most: int) -> Any:
     sums, counts = np.zeros(24, np.int64), np.zeros(24, np.int64)
     if across:
         for y in range(height - 1):
-            line = np.int64(0)
+            line: Any = np.int64(0)
             for x in range(width):
-                line += min(abs(np.int32(gray[y + 1, x]) - np.int32(gray[y, x])), most)
+                step: Any = abs(np.int32(gray[y + 1, x]) - np.int32(gray[y, x]))
+                line += step if step < most else most
             sums[y % 24] += line
             counts[y % 24] += width
     else:
@@ -119,7 +123,8 @@ def _overshoot(gray: Any, least: int) -> Any:
     total, count = 0.0, 0
     for y in range(gray.shape[0]):
         line = gray[y]
-        before, here = 0, 0
+        before: Any = 0
+        here: Any = 0
         for x in range(8, gray.shape[1] - 9):
             after = abs(np.int32(line[x + 2]) - np.int32(line[x]))
             if x == 8:

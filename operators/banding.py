@@ -1,7 +1,8 @@
 """Too few levels: steps where a gradient should be smooth.
 
 A channel that was quantised has a comb for a histogram, whatever the picture shows; a line at the frequency 1 / step in the
-histogram's spectrum tells how wide the steps are, even after compression has blurred the comb. (Reading the histogram's spectrum for traces of
+histogram's spectrum tells how wide the steps are, even after compression has blurred the comb. (Reading the histogram's spectrum for
+traces of
 processing: Stamm and Liu 2010.)
 """
 

@@ -1,8 +1,8 @@
 """Interference stripes: a screen, a print or a fine weave photographed, or a picture resized without filtering.
 
 Such a pattern runs through the whole picture at one frequency, so it stands as a narrow peak in the spectrum averaged over tiles,
-while what the picture shows differs from tile to tile and averages out (Welch 1967; screen detection by spectral peaks: Sun, Yu and Wang 2018 give
-the setting). Natural pictures hardly have periodic colour, so the differences of colour channels tell more than luma does.
+while what the picture shows differs from tile to tile and averages out (Welch 1967). Natural pictures hardly have periodic colour, so
+the difference of two colour channels tells more than luma does: the stripes of a screen are red, green and blue in turn.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class Moire:
     """Height of the sharpest peak in the picture's averaged spectrum above what surrounds it, in decibels.
 
     Photographs have 6 to 13; screens photographed at an angle 15 to 40. Luma counts 6 dB less than colour.
-    Periodic things (blinds, fabrics, brick walls) may reach 15. 0 for pictures with a shorter side below 64. How often it is wrong: docs/aigc.md.
+    Periodic things (blinds, fabrics, brick walls) may reach 15. 0 for pictures with a shorter side below 64. How often it is wrong:
+    docs/aigc.md.
     """
 
     name, version = "moire", "1"
@@ -70,7 +71,7 @@ def spectrum(pixels: npt.NDArray[np.uint8], colour: bool) -> Float32:
         else:
             values = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY).astype(np.float32)
         found = cv2.dft((values - values.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : side // 2 + 1]
-        total += cv2.log(cv2.add(cv2.transform(found * found, np.ones((1, 2), np.float32)), FLOOR * side * side))
+        total += cv2.log(cv2.transform(found * found, np.ones((1, 2), np.float32)) + np.float32(FLOOR * side * side))
     return np.asarray(np.fft.fftshift(total, axes=0) / len(chosen), np.float32)
 
 

@@ -32,7 +32,7 @@ def story_text(story: Story) -> str:
                 lines.append(f"{INDENT}{name}:")
                 lines += [2 * INDENT + ", ".join(f"{key}: {_value(part)}" for key, part in one.items()) for one in value]
             elif value is not None:
-                lines.append(f"{INDENT}{name} = {_value(value)}")
+                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}")
     if len(story.duplicates) > 1:
         lines.append("copies")
         for copy in story.duplicates:

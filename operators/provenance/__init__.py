@@ -11,7 +11,7 @@ from operators.base import BatchFn, RawBytes, Reads, Row, Scope, field, per_row
 from operators.provenance import content_credentials, exif, generators, gif, iptc, isobmff, jpeg, png, riff, tiff, xmp
 from operators.provenance.digital_source import source
 from operators.provenance.evidence import STRENGTHS, Evidence, Found
-from operators.provenance.pieces import LATER, MAX_PIECES, MAX_TOTAL, Piece, Text, decode, first, short
+from operators.provenance.pieces import LATER, MAX_PIECES, MAX_TOTAL, Piece, Place, Text, decode, first, short
 
 BYTES = RawBytes()
 MAX_EVIDENCE, MAX_PROMPT = 40, 20_000
@@ -144,7 +144,7 @@ def examine(data: bytes) -> tuple[list[Found], str | None]:
     return [*found, *generators.recognise(texts)], state
 
 
-def _place(key: str) -> Any:
+def _place(key: str) -> Place:
     return "software" if key in _SOFTWARE_KEYS else "parameters" if key in _PARAMETER_KEYS else "caption"
 
 

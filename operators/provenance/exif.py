@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from operators.provenance.evidence import Evidence, Found
-from operators.provenance.pieces import Text, decode, short
+from operators.provenance.pieces import Place, Text, decode, short
 from operators.provenance.tiff import Tags
 
 
@@ -12,7 +12,7 @@ def texts(tags: Tags, where: str) -> Iterator[Text]:
     values = tags.values
     for name in ("Software", "ImageDescription", "Make", "Model", "Artist"):
         if name in values:
-            place = "software" if name == "Software" else "parameters" if name in ("Make", "Model") else "caption"
+            place: Place = "software" if name == "Software" else "parameters" if name in ("Make", "Model") else "caption"
             yield Text(place, f"{where} {name}", name, decode(values[name]))
     if "UserComment" in values:
         yield Text("parameters", f"{where} UserComment", "UserComment", user_comment(values["UserComment"], tags.order))

@@ -164,7 +164,8 @@ def _easy_diffusion(text: Text, key: str, data: dict[str, Any], keys: Mapping[st
 
 def _label(text: Text, key: str, data: dict[str, Any], keys: Mapping[str, str]) -> Found | None:
     """The label that GB 45438-2025 asks for: 1 generated, 2 probably, 3 suspected."""
-    label = data.get("AIGC") if isinstance(data.get("AIGC"), dict) else data if key == "AIGC" else {}
+    inner = data.get("AIGC")
+    label: dict[str, Any] = inner if isinstance(inner, dict) else data if key == "AIGC" else {}
     value = str(label.get("Label", ""))[:1]
     if value not in ("1", "2", "3"):
         return None
@@ -174,8 +175,8 @@ def _label(text: Text, key: str, data: dict[str, Any], keys: Mapping[str, str]) 
 
 def _made(text: Text, generator: str, model: Any, prompt: Any, seed: Any) -> Found:
     number = int(seed) if isinstance(seed, int) or (isinstance(seed, str) and seed.isdecimal() and len(seed) < 20) else None
-    named = {"model": _string(model), "prompt": _string(prompt), "seed": number}
-    return _found(text, "parameters", f"{generator}: {named['prompt'] or ''}", generator=generator, **named)
+    named: dict[str, Any] = {"model": _string(model), "prompt": _string(prompt), "seed": number}
+    return _found(text, "parameters", f"{generator}: {named['prompt'] or ''}", "strong", generator=generator, **named)
 
 
 def _string(value: Any) -> str | None:

@@ -21,6 +21,7 @@ MAX_STORE = 8 << 20
 """Bytes of a C2PA manifest store that is still read; larger ones count as unreadable."""
 
 Kind = Literal["exif", "xmp", "iptc", "c2pa", "text"]
+Place = Literal["software", "parameters", "caption"]
 
 
 class Piece(NamedTuple):
@@ -38,7 +39,7 @@ class Text(NamedTuple):
     ``software``: names a program. ``parameters``: programs write their settings there. ``caption``: people write there too.
     """
 
-    place: Literal["software", "parameters", "caption"]
+    place: Place
     where: str
     key: str
     text: str
