@@ -42,6 +42,7 @@ GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comf
 SIDES = (200, 256, 320, 384, 448)
 COPIES = {"generated": 6, "photos": 6, "coco": 6, "flickr": 1, "packaged": 6, "art": 3}
 FLICKR, ART = 1500, 400
+TRAINED_ON = ("photos", "packaged", "flickr")
 WORK = Path("/tmp/aigc")
 
 
@@ -158,9 +159,9 @@ def inputs(data: dict[str, np.ndarray], use_signals: bool = True) -> tuple[Float
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """Every family counts alike, and both sides."""
+    """Both sides count alike; on each, a group by the square root of its size."""
     _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    share = 1 / counts[which] ** 0.7
+    share = 1 / counts[which] ** 0.5
     for side in (generated, ~generated):
         share[side] /= share[side].sum()
     return np.asarray(share * len(groups) / 2)
@@ -208,14 +209,16 @@ def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 
     families = sorted(set(GENERATED.values()))
     folds = {name: zlib.crc32(name.encode()) % 3 for name in set(data["names"])}
     fold = np.array([folds[name] for name in data["names"]])
+    # COCO, the real side of the matched set, is never trained on here; of other photographs two thirds are. Drawings made by people
+    # are never: with them on the real side the probe learns their style and tells photographs apart worse (mean AUC 0.70 for 0.79).
+    usable = np.isin(groups, TRAINED_ON)
     for family in families:
-        # COCO, the real side of the matched set, is never trained on here; of other real pictures two thirds are.
-        train = ~test & (groups != family) & (groups != "coco") & (generated | (fold != 0))
+        train = ~test & (groups != family) & (generated | (usable & (fold != 0)))
         weight, bias = fit(x[train], groups[train], generated[train], strength)
         found[test & (groups == family)] = x[test & (groups == family)] @ weight + bias
-    train = ~test & (groups != "coco") & (generated | (fold != 0))
+    train = ~test & (generated | (usable & (fold != 0)))
     weight, bias = fit(x[train], groups[train], generated[train], strength)
-    unseen = test & ~generated & ((groups == "coco") | (fold == 0))
+    unseen = test & ~generated & (~usable | (fold == 0))
     found[unseen] = x[unseen] @ weight + bias
     return found
 
@@ -243,7 +246,7 @@ def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo:
             "auc_against_art": round(auc(art, own), 3) if len(art) else None,
         }
     yield {"what": what, "mean_auc": round(float(np.mean([f["auc"] for f in families.values()])), 4), "real": len(coco), **families}
-    for name, side in (("photo", is_photo), ("other", ~is_photo)):
+    for name, side in styles_of(groups, generated, is_photo).items():
         at = np.flatnonzero(seen & side)
         half = np.array([zlib.crc32(n.encode()) // 3 % 2 == 0 for n in data["names"][at]])
         errors = []
@@ -260,6 +263,12 @@ def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo:
         }
 
 
+def styles_of(groups: np.ndarray, generated: np.ndarray, is_photo: np.ndarray) -> dict[str, np.ndarray]:
+    """Which pictures each calibration is made on: real ones by what they are, generated ones by what `style` calls them."""
+    photo = np.where(generated, is_photo, groups != "art")
+    return {"photo": photo, "other": ~photo}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=WORK)
@@ -269,11 +278,13 @@ def main() -> None:
     for line in held_out_families(args.work, args.art):
         print(json.dumps(line))
     x, is_photo = inputs(data)
-    generated, train = np.isin(data["groups"], list(GENERATED.values())), data["copies"] >= 0
+    generated = np.isin(data["groups"], list(GENERATED.values()))
+    train = (data["copies"] >= 0) & (generated | np.isin(data["groups"], (*TRAINED_ON, "coco")))
     weight, bias = fit(x[train], data["groups"][train], generated[train])
     scores = out_of_family(data, x)
     seen = ~np.isnan(scores)
-    photo, other = (platt(scores[seen & side], generated[seen & side]) for side in (is_photo, ~is_photo))
+    sides = styles_of(data["groups"], generated, is_photo).values()
+    photo, other = (platt(scores[seen & side], generated[seen & side]) for side in sides)
     stat = STARTER_WEIGHTS.stat()
     made = {
         "weight": np.float32(weight),
