@@ -68,9 +68,9 @@ def variants(name: str, pixels: np.ndarray, kind: str) -> dict[str, dict[str, fl
     return made | {what: scores(change(pixels, chance(name + what)), kind) for what, change in HARMLESS.items()}
 
 
-def defects(more: Path | None, kind: str, part: str) -> None:
+def defects(more: Path | None, kind: str, part: str, every: int) -> None:
     cv2.setNumThreads(1)
-    chosen = [(n, p) for n, p in photographs(more) if part == "all" or first_half(n) == (part == "first")]
+    chosen = [(n, p) for n, p in photographs(more) if part == "all" or first_half(n) == (part == "first")][::every]
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda one: variants(*one, kind), chosen))
     found = {v: {name: np.array([one[v][name] for one in made]) for name in MEASURES} for v in made[0]}
@@ -181,9 +181,10 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="more photographs for `defects`: a folder")
     parser.add_argument("--file", choices=["png", "jpeg"], default="jpeg", help="how `defects` saves pictures, with and without defect")
     parser.add_argument("--part", choices=["first", "second", "all"], default="second")
+    parser.add_argument("--every", type=int, default=1, help="take every so many photographs, for a quick look")
     args = parser.parse_args()
     if args.what == "defects":
-        defects(args.photos, args.file, args.part)
+        defects(args.photos, args.file, args.part, args.every)
     elif args.what == "score":
         for line in score():
             print(json.dumps(line))
