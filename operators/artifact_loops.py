@@ -118,7 +118,7 @@ def _overshoot(gray: Any, least: int) -> Any:
     """(sum, number) of the overshoot beside edges across rows, as a share of the edge's step; steps below ``least`` levels are left out.
 
     An edge is where the central difference is largest along the row. Its two sides are the means of the pixels 6 to 8 away; the
-    overshoot is how far the extreme of the pixels 1 to 3 away lies beyond, averaged over both sides.
+    overshoot is how far the extreme of the pixels 1 to 3 away lies beyond, averaged over the sides that are not clipped.
     """
     total, count = 0.0, 0
     for y in range(gray.shape[0]):
@@ -135,10 +135,13 @@ def _overshoot(gray: Any, least: int) -> Any:
                 bright = (np.float64(line[x + 6 * way]) + line[x + 7 * way] + line[x + 8 * way]) / 3
                 dark = (np.float64(line[x - 6 * way]) + line[x - 7 * way] + line[x - 8 * way]) / 3
                 step = bright - dark
-                if step > least:
+                open_bright, open_dark = bright < 235, dark > 20
+                if step > least and (open_bright or open_dark):
                     high = max(line[x + way], line[x + 2 * way], line[x + 3 * way])
                     low = min(line[x - way], line[x - 2 * way], line[x - 3 * way])
-                    total += min(max(((high - bright) + (dark - low)) / 2 / step, -1.0), 2.0)
+                    swing = (high - bright if open_bright else 0.0) + (dark - low if open_dark else 0.0)
+                    swing /= step * (2 if open_bright and open_dark else 1)
+                    total += min(max(swing, -1.0), 2.0)
                     count += 1
             before, here = here, after
     return total, count

@@ -17,6 +17,7 @@ from operators.tiles import boxes
 
 PIXELS = Pixels()
 LOW, HIGH = 0.06, 0.5  # cycles a pixel: slower waves are shading
+SIDE = 128  # of the square in the middle of a tile: enough to tell stripes, a quarter of the work
 CROSS = 2  # bins beside the axes, where borders of blocks and straight edges lie
 LUMA_DISCOUNT = 6.0  # decibels: fences, fabrics and tiles are periodic in luma too
 FLOOR = 0.05  # power a pixel that counts as none: quantisation
@@ -28,7 +29,7 @@ Float32 = npt.NDArray[np.float32]
 class Moire:
     """Height of the sharpest peak in the picture's averaged spectrum above what surrounds it, in decibels.
 
-    Photographs have 6 to 13; screens photographed at an angle 15 to 40. Luma counts 6 dB less than colour.
+    Photographs have 5 to 12; screens photographed at an angle 14 to 35. Luma counts 6 dB less than colour.
     Periodic things (blinds, fabrics, brick walls) may reach 15. 0 for pictures with a shorter side below 64. How often it is wrong:
     docs/aigc.md.
     """
@@ -37,7 +38,7 @@ class Moire:
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(PIXELS,))
-    adds = pa.schema([field("moire", pa.float32(), "sharpest spectral peak over what surrounds it; photographs 6 to 13", "dB")])
+    adds = pa.schema([field("moire", pa.float32(), "sharpest spectral peak over what surrounds it; photographs 5 to 12", "dB")])
 
     def open(self) -> BatchFn:
         import cv2
@@ -55,24 +56,24 @@ def measure(row: Row) -> dict[str, Any]:
 
 
 def spectrum(pixels: npt.NDArray[np.uint8], colour: bool) -> Float32:
-    """Mean log power over up to five tiles (corners and middle), natural log, (side, side // 2 + 1), of luma or (``colour``) R - B."""
+    """Mean log power over the middles of the tiles, natural log, (side, side // 2 + 1), of luma or (``colour``) R - B."""
     import cv2
 
     places = boxes(*pixels.shape[:2])
-    side = min(places[0][2:])
+    side = min(SIDE, *places[0][2:])
     window = np.hanning(side).astype(np.float32)
     window = window[:, None] * window[None]
     total = np.zeros((side, side // 2 + 1), np.float32)
-    chosen = places if len(places) <= 5 else [places[i] for i in (0, 2, len(places) // 2, len(places) - 3, len(places) - 1)]
-    for top, left, _, _ in chosen:
-        tile = pixels[top : top + side, left : left + side]
+    for top, left, height, width in places:
+        y, x = top + (height - side) // 2, left + (width - side) // 2
+        tile = pixels[y : y + side, x : x + side]
         if colour:
             values = cv2.subtract(tile[..., 0], tile[..., 2], dtype=cv2.CV_32F)
         else:
             values = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY).astype(np.float32)
         found = cv2.dft((values - values.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : side // 2 + 1]
         total += cv2.log(cv2.transform(found * found, np.ones((1, 2), np.float32)) + np.float32(FLOOR * side * side))
-    return np.asarray(np.fft.fftshift(total, axes=0) / len(chosen), np.float32)
+    return np.asarray(np.fft.fftshift(total, axes=0) / len(places), np.float32)
 
 
 def peak(log_power: Float32) -> float:

@@ -23,7 +23,7 @@ LEAST = 20  # edges
 class OversharpenHalo:
     """Mean overshoot beside strong edges, as a share of the edge's step.
 
-    Photographs have 0 to 0.1, as cameras sharpen too; visible halos begin about 0.15. 0 where there are too few strong edges.
+    Photographs have 0 to 0.15, as cameras sharpen too; visible halos begin about 0.2. 0 where there are too few strong edges.
     How often it is wrong: docs/aigc.md.
     """
 
@@ -32,7 +32,7 @@ class OversharpenHalo:
     gpus = 0.0
     reads = Reads(views=(LUMA,))
     adds = pa.schema(
-        [field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step; photographs below 0.1", "0-1")]
+        [field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step; photographs below 0.15", "0-1")]
     )
 
     def open(self) -> BatchFn:
