@@ -1,7 +1,7 @@
 """Trains the probe of `aigc_score` for the encoder `starter` and writes operators/encoders/weights/aigc_starter.npz. Seeded.
 
-    python -m benchmarks.train_aigc_score --work /tmp/aigc [--art FOLDER]     # minutes; features are cached in --work
-    python -m benchmarks.aigc score                                           # the figures, whole families held out
+    python -m benchmarks.train_aigc_score --work /tmp/aigc --art FOLDER      # minutes; features are cached in --work
+    python -m benchmarks.aigc score --work /tmp/aigc --art FOLDER            # the figures, whole families held out
 
 Needs the evaluation data folder ../shared/data. ``--art``: a folder of drawings and paintings made by people, the only real pictures
 that are no photographs; docs/aigc.md names the Debian packages that were used. Backbone features are cached, so after
@@ -248,6 +248,8 @@ def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo:
     yield {"what": what, "mean_auc": round(float(np.mean([f["auc"] for f in families.values()])), 4), "real": len(coco), **families}
     for name, side in styles_of(groups, generated, is_photo).items():
         at = np.flatnonzero(seen & side)
+        if min(generated[at].sum(), (~generated[at]).sum()) < 20:
+            continue  # too few to calibrate: without --art there are no real drawings
         half = np.array([zlib.crc32(n.encode()) // 3 % 2 == 0 for n in data["names"][at]])
         errors = []
         for one in (half, ~half):  # calibrated on one half, measured on the other, and the other way round
@@ -272,7 +274,7 @@ def styles_of(groups: np.ndarray, generated: np.ndarray, is_photo: np.ndarray) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--art", type=Path)
+    parser.add_argument("--art", type=Path, required=True)
     args = parser.parse_args()
     data = features(args.work, args.art)
     for line in held_out_families(args.work, args.art):
@@ -284,7 +286,7 @@ def main() -> None:
     scores = out_of_family(data, x)
     seen = ~np.isnan(scores)
     sides = styles_of(data["groups"], generated, is_photo).values()
-    photo, other = (platt(scores[seen & side], generated[seen & side]) for side in sides)
+    photo, other = (platt(scores[seen & side], generated[seen & side]) for side in sides)  # the second needs --art
     stat = STARTER_WEIGHTS.stat()
     made = {
         "weight": np.float32(weight),
