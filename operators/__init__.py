@@ -1,19 +1,30 @@
 """Operators: what can be measured about a sample. One algorithm a file; `ALL` and `OPTIONAL` list those that come with Goldsieve."""
 
+from operators.banding import Banding
 from operators.base import Operator
 from operators.caption_quality import CaptionQuality
 from operators.exact_duplicates import ExactDuplicates
 from operators.faces import Faces
 from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts
+from operators.moire import Moire
 from operators.near_duplicates import NearDuplicates
 from operators.nsfw import Nsfw
+from operators.over_smooth import OverSmooth
+from operators.oversharpen_halo import OversharpenHalo
 from operators.phash import PHash
 from operators.portrait_quality import PortraitQuality
+from operators.provenance import Provenance
 from operators.text_area import TextArea
+from operators.texture_loss import TextureLoss
+from operators.upsampling_grid import UpsamplingGrid
 
-ALL: tuple[Operator, ...] = (MediaFacts(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
+ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
-OPTIONAL: tuple[Operator, ...] = (Nsfw(), TextArea(), Faces(), PortraitQuality())
-"""Operators that need an optional package: listed, documented and made by name like the others, but not in the default set."""
+OPTIONAL: tuple[Operator, ...] = (
+    *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
+    *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
+)
+"""Operators that need an optional package or decode pictures at native size, which makes a pass several times slower: listed, documented
+and made by name like the others, but not in the default set."""

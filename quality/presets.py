@@ -26,7 +26,8 @@ EMBEDDERS = ("image_embedding", "text_embedding")
 
 @dataclass(frozen=True)
 class Preset:
-    """``rules``: name -> SQL. ``scales``: column that the rules read -> unit or scale. ``operators``: as in a recipe.
+    """``rules``: name -> SQL, or a rule over the whole tier as a recipe has it. ``scales``: column that the rules read -> unit or
+    scale. ``operators``: as in a recipe.
 
     ``notes``: rule -> how it differs from the source. ``left_out``: what the source also asks, and why it is not here.
     ``holds_for``: signal -> settings that its operator must have for the thresholds to mean what they say; a list of values
@@ -36,7 +37,7 @@ class Preset:
     name: str
     what: str
     source: str
-    rules: Mapping[str, str]
+    rules: Mapping[str, Any]
     scales: Mapping[str, str]
     operators: tuple[Any, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +79,10 @@ def as_yaml(chosen: Preset, tier: str = "silver") -> str:
     for name, sql in chosen.rules.items():
         if name in chosen.notes:
             lines.append(f"    # {chosen.notes[name]}")
-        lines.append("    " + yaml.safe_dump({name: sql}, width=10_000, allow_unicode=True).strip())
+        flow = False if isinstance(sql, str) else None  # None: the rule's own keys on its line
+        lines.append(
+            "    " + yaml.safe_dump({name: sql}, width=10_000, allow_unicode=True, sort_keys=False, default_flow_style=flow).strip()
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -76,6 +76,7 @@ def write_report(lake: Queryable, path: Path, read: ReadBytes, title: str = "Gol
         tiers=[(name or "not tiered", count) for name, count in sorted(tiers.items(), key=lambda item: str(item[0]))],
         rules=[_bar(rule["rule"], rule["failed"], total["n"], f"{rule['alone']:,} failed only this") for rule in rules],
         errors=[_bar(row["kind"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _ERRORS)],
+        evidence=[_bar(row["what"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _EVIDENCE)],
         sources=_rows(lake, _SOURCES),
         gold=[pictures[i] for i in gold],
         failing=[(rule, texts.get(rule.partition(" (")[0], ""), [pictures[i] for i in ids]) for rule, ids in shown.items()],
@@ -104,6 +105,13 @@ _ERRORS = r"""
 SELECT regexp_replace(regexp_replace("error", '''[^'']*''', '…', 'g'), '[0-9][0-9,._]*', '#', 'g') AS kind,
        count(*) AS n, min(key) AS example
 FROM wide WHERE "error" IS NOT NULL GROUP BY kind ORDER BY n DESC, kind LIMIT 20
+"""
+# What files say about a generator, and where it stands; a camera's own word is no news.
+_EVIDENCE = """
+SELECT format('{}: {}, {}', e.strength, e.kind, e.location) AS what, count(DISTINCT sample_id) AS n,
+       min(key || ': ' || left(e.value, 80)) AS example
+FROM (SELECT sample_id, key, unnest(aigc_evidence) AS e FROM wide) WHERE e.strength <> 'camera'
+GROUP BY what ORDER BY n DESC, what LIMIT 20
 """
 _SOURCES = """
 SELECT source, count(*) AS samples, count("error") AS errors, count(*) FILTER (tier = 'gold') AS gold

@@ -1,5 +1,6 @@
 """A sample's story as text for a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from quality.why import Story
@@ -26,7 +27,12 @@ def story_text(story: Story) -> str:
             lines.append(f"{INDENT}{mark}  {v.tier}.{v.rule}: {v.sql}{f'  ({v.note})' if v.note else ''}")
     for operator, columns in story.signals.items():
         lines.append(operator)
-        lines += [f"{INDENT}{name} = {_value(value)}" for name, value in columns.items() if value is not None]
+        for name, value in columns.items():
+            if isinstance(value, list) and value and isinstance(value[0], Mapping):  # such as pieces of evidence: one a line
+                lines.append(f"{INDENT}{name}:")
+                lines += [2 * INDENT + ", ".join(f"{key}: {_value(part)}" for key, part in one.items()) for one in value]
+            elif value is not None:
+                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}")
     if len(story.duplicates) > 1:
         lines.append("copies")
         for copy in story.duplicates:

@@ -10,9 +10,11 @@ import functools
 import pickle
 import random
 import re
+import struct
 import subprocess
 import sys
 import uuid
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import ExifTags, Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw, PngImagePlugin
 
 import manifests.schema
 from manifests.errors import MissingDependencyError
@@ -103,6 +105,9 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         import skimage.data
 
         files.append(encode(skimage.data.astronaut()[:256, 100:356], "JPEG"))
+    parameters = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: foxy"
+    files.append(encode(picture(200, 190), pnginfo=png_texts(parameters=parameters)))
+    files.append(with_chunk(encode(picture(190, 200)), b"caBX", b"not a manifest"))
     files += [encode(picture(9, 7)), encode(picture(300, 2)), files[1][:4000] if files[1] else None, b"", b"not a picture", None]
     values: dict[str, list[Any]] = {
         "caption": CAPTIONS,
@@ -113,6 +118,18 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
     }
     made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
     return made, [files[n % len(files)] for n in range(count)]
+
+
+def png_texts(**texts: str) -> PngImagePlugin.PngInfo:
+    made = PngImagePlugin.PngInfo()
+    for key, value in texts.items():
+        made.add_text(key, value)
+    return made
+
+
+def with_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:
+    """A PNG with one more chunk behind its header."""
+    return png[:33] + struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) + png[33:]
 
 
 def batch_of(operator: Operator, made: list[dict[str, Any]], files: list[bytes | None]) -> Batch:

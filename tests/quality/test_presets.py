@@ -14,7 +14,17 @@ from quality.rules import parse_tiers
 from quality.sql_guard import check_syntax, used_columns
 from quality.tiers import compile_tiers
 
-WANTED = {"datacomp-basic", "datacomp-clip-b32-025", "laion-aesthetic", "sd-1.2", "dj-llava-pretrain", "cleanvision"}
+WANTED = {
+    "datacomp-basic",
+    "datacomp-clip-b32-025",
+    "laion-aesthetic",
+    "sd-1.2",
+    "dj-llava-pretrain",
+    "cleanvision",
+    "photo-strict",
+    "npr-friendly",
+    "mixed",
+}
 each = pytest.mark.parametrize("one", presets(), ids=lambda one: one.name)
 
 
@@ -43,8 +53,12 @@ def test_every_preset_fits_a_lake_with_all_signals(full):
     tiers = parse_tiers({f"tier{i}": dict(one.rules) for i, one in enumerate(presets())})
     full.query(compile_tiers(full.connection, tiers).select_sql)
     for one in presets():
-        read = set().union(*(used_columns(check_syntax(sql), columns) for sql in one.rules.values()))
+        read = set().union(*(used_columns(check_syntax(sql), columns) for rule in one.rules.values() for sql in expressions(rule)))
         assert read == set(one.scales), f"{one.name}: scales name what the rules read"
+
+
+def expressions(rule):
+    return [rule] if isinstance(rule, str) else [rule[key] for key in ("where", "by", "prefer") if key in rule]
 
 
 @each
@@ -163,3 +177,49 @@ def test_what_measured_a_signal(scored):
     lake = scored({"a": 0.3}, measured_by("starter"))
     assert measured_with(lake, "clip_score") == {"operator": "clip_score", "fingerprint": "f1", "encoder": "starter"}
     assert measured_with(lake, "nothing") == {}
+
+
+GOOD = {
+    "style": "photo",
+    "aigc_strength": "none",
+    "aesthetic": 5.5,
+    "over_smooth": 0.1,
+    "texture_loss": 1.5,
+    "moire": 8.0,
+    "upsampling_grid": 0.02,
+    "banding": 0.2,
+    "oversharpen_halo": 0.02,
+}
+BAD = {
+    "aigc_strength": "strong",
+    "over_smooth": 0.9,
+    "texture_loss": 4.0,
+    "moire": 30.0,
+    "upsampling_grid": 0.6,
+    "banding": 8.0,
+    "oversharpen_halo": 0.3,
+}
+
+
+def verdict(scored, name, **values):
+    """Whether a sample with these values passes every rule of a preset."""
+    rules = " AND ".join(f"({sql})" for sql in preset(name).rules.values())
+    row = {**GOOD, **values}
+    columns = ", ".join(f"? AS {column}" for column in row)
+    return scored({"a": 0.3}).connection.execute(f"SELECT {rules} FROM (SELECT {columns})", list(row.values())).fetchone()[0]
+
+
+@pytest.mark.parametrize("name", ["photo-strict", "npr-friendly"])
+def test_what_aigc_presets_let_through(scored, name):
+    assert verdict(scored, name)
+    assert verdict(scored, name, aigc_strength="weak")
+    for signal, value in BAD.items():
+        assert not verdict(scored, name, **{signal: value})
+        assert verdict(scored, name, style="anime", **{signal: value})
+    assert verdict(scored, "npr-friendly", style="anime", aesthetic=4.0) is False
+    assert verdict(scored, "photo-strict", style="anime", aesthetic=4.0) is True
+
+
+def test_the_soft_score_alone_rejects_in_no_preset():
+    for one in presets():
+        assert all("aigc_score" not in sql for rule in one.rules.values() for sql in expressions(rule))

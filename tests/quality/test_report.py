@@ -24,7 +24,8 @@ class MemoryLake:
             byte_offset BIGINT, byte_length BIGINT, caption VARCHAR DEFAULT 'a cat', format VARCHAR DEFAULT 'jpeg',
             width INTEGER DEFAULT 640, height INTEGER DEFAULT 480, tier VARCHAR DEFAULT 'gold',
             failed_rules VARCHAR[] DEFAULT [], is_duplicate BOOLEAN DEFAULT false,
-            duplicate_group UUID, "error" VARCHAR)"""
+            duplicate_group UUID, "error" VARCHAR,
+            aigc_evidence STRUCT(kind VARCHAR, "location" VARCHAR, "value" VARCHAR, strength VARCHAR)[])"""
         )
 
     def add(self, key: str, **values: Any) -> None:
@@ -152,3 +153,16 @@ def test_the_bytes_asked_for_are_those_of_the_sample(lake: MemoryLake, tmp_path:
 
     report(lake, tmp_path, read)
     assert asked == [("crawl.tar", 512, 99)]
+
+
+def test_evidence_of_generators(tmp_path: Path) -> None:
+    lake = MemoryLake()
+    said = {"kind": "workflow", "location": "PNG tEXt prompt", "value": f"ComfyUI: {HOSTILE}", "strength": "strong"}
+    lake.add("a", aigc_evidence=[said, said])
+    lake.add("b", aigc_evidence=[said | {"strength": "camera", "location": "JPEG APP1 EXIF"}])
+    lake.add("c")
+    page = write_report(lake, tmp_path / "report.html", lambda *_: b"").read_text()
+    assert "strong: workflow, PNG tEXt prompt" in page
+    assert "33.3 %" in page
+    assert "APP1 EXIF" not in page
+    assert HOSTILE not in page

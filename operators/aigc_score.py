@@ -1,0 +1,112 @@
+"""How likely a generator made a picture: a linear probe over the encoder's embedding and the artifact signals, calibrated per style.
+
+A soft score: it learned from few generators, and real pictures of another kind than its own come out too high. See docs/aigc.md before
+you use it in a rule.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.errors import MissingDependencyError, UsageError
+from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
+from operators.encoders import CHECKPOINTS, STARTER_WEIGHTS, content_hash, parse
+from operators.encoders.vectors import Float32, matrix, spread
+
+SIGNALS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
+PROBES = {"starter": STARTER_WEIGHTS.with_name("aigc_starter.npz")}
+"""Encoder -> its probe, made by benchmarks/train_aigc_score.py."""
+
+
+@dataclass(frozen=True)
+class AigcScore:
+    """Probability that a generator made the picture, by its looks: a soft hint, wrong too often to reject anything alone.
+
+    A probability where as many pictures are generated as not; calibrated for photographs and for all other styles apart. It reads no
+    metadata and no file format. ``encoder``: the one `image_embedding` and `style` have. ``head``: auto, or the file (.npz) of a
+    probe of your own.
+    ``weights``: filled in from the probe's file (SHA-256, 16 digits). How often it is wrong: docs/aigc.md.
+    """
+
+    encoder: str = "starter"
+    head: str = "auto"
+    weights: str = ""
+
+    name, version, gpus = "aigc_score", "1", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(columns=("image_embedding", "style", *SIGNALS))
+    adds = pa.schema(
+        [field("aigc_score", pa.float32(), "probability that a generator made it, where half of all pictures are generated", "0-1")]
+    )
+
+    def __post_init__(self) -> None:
+        file = probe_file(self.encoder, self.head)
+        if not self.weights and file.is_file():
+            stat = file.stat()
+            object.__setattr__(self, "weights", content_hash(str(file), stat.st_size, stat.st_mtime_ns))
+
+    def open(self) -> BatchFn:
+        probe = load_probe(self.encoder, self.head, self.weights)
+
+        def run(batch: Batch) -> Columns:
+            embeddings, places = matrix(batch.table["image_embedding"])
+            measured = np.stack([batch.table[name].to_numpy().astype(np.float32) for name in SIGNALS], axis=1)
+            styles = np.array(batch.table["style"].to_pylist(), object)
+            known = ~np.isnan(measured[places]).any(axis=1) & np.array([style is not None for style in styles[places]], bool)
+            embeddings, places = embeddings[known], places[known]
+            if not len(places):
+                return {"aigc_score": pa.nulls(len(batch), pa.float32())}
+            inputs = np.concatenate([embeddings * np.float32(np.sqrt(embeddings.shape[1])), np.log1p(measured[places])], axis=1)
+            if inputs.shape[1] != len(probe["weight"]):
+                raise UsageError(
+                    f"Pictures have embeddings of {embeddings.shape[1]} numbers, the probe for {self.encoder} takes "
+                    f"{len(probe['weight']) - len(SIGNALS)}: give image_embedding and aigc_score the same `encoder`."
+                )
+            # Row by row: a matrix product may round differently in batches of other sizes.
+            scores = (inputs * probe["weight"]).sum(axis=1) + probe["bias"]
+            slope, offset = np.where((styles[places] == "photo")[:, None], probe["photo"], probe["other"]).T
+            return {"aigc_score": spread(1 / (1 + np.exp(-(slope * scores + offset))), places, len(batch), pa.float32())}
+
+        return run
+
+
+def probe_file(encoder: str, head: str) -> Path:
+    """The file of a probe. Raises `ValueError` for settings that name nothing."""
+    name = parse(encoder)
+    if head.endswith(CHECKPOINTS):
+        return Path(head).absolute()
+    if head != "auto":
+        raise ValueError(f"head is {head!r}; it can be auto, or the file (.npz) of a probe")
+    return PROBES.get(name.family, STARTER_WEIGHTS.with_name(f"aigc_{name.family}.npz"))
+
+
+@lru_cache(maxsize=4)
+def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
+    """``weight`` (d + signals,), ``bias``, ``photo`` and ``other`` (slope and offset).
+
+    Raises `MissingDependencyError` without one, `UsageError` where it is another one or was made for another encoder.
+    """
+    file = probe_file(encoder, head)
+    if not file.is_file():
+        raise MissingDependencyError(
+            f"There is no probe of aigc_score for the encoder {encoder!r}. Use the encoder starter, or train one as "
+            "benchmarks/train_aigc_score.py does and name its file in the setting `head`."
+        )
+    data = file.read_bytes()
+    if weights and not hashlib.sha256(data).hexdigest().startswith(weights):
+        raise UsageError(f"The probe {file} has other weights than expected ({weights}). Replace it.")
+    with np.load(file) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    made_for = str(found.pop("encoder_weights", ""))
+    if parse(encoder).family == "starter" and made_for:
+        stat = STARTER_WEIGHTS.stat()
+        if made_for != content_hash(str(STARTER_WEIGHTS), stat.st_size, stat.st_mtime_ns):
+            raise UsageError(
+                "The probe of aigc_score was trained for other weights of `starter`: run benchmarks/train_aigc_score.py again."
+            )
+    return {name: value.astype(np.float32) for name, value in found.items()}

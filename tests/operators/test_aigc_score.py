@@ -1,0 +1,71 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from manifests.errors import MissingDependencyError, UsageError
+from operators.aigc_score import PROBES, SIGNALS, AigcScore
+from operators.base import Batch
+from operators.encoders.vectors import EMBEDDING
+
+
+@pytest.fixture
+def probe(tmp_path):
+    """The file of a probe that looks at the first number of the embedding and at moire."""
+    weight = np.zeros(4 + len(SIGNALS), np.float32)
+    weight[0], weight[4 + SIGNALS.index("moire")] = 1, 1
+    path = tmp_path / "probe.npz"
+    np.savez(path, weight=weight, bias=np.float32(-1), photo=np.float32([2, 0]), other=np.float32([1, -3]))
+    return str(path)
+
+
+def batch(embeddings, styles, **signals):
+    count = len(embeddings)
+    columns = {"image_embedding": pa.array(embeddings, EMBEDDING), "style": pa.array(styles, pa.string())}
+    columns |= {name: pa.array(signals.get(name, [0.0] * count), pa.float32()) for name in SIGNALS}
+    return Batch(pa.table(columns), [])
+
+
+def test_probability_by_style(probe):
+    run = AigcScore(head=probe).open()
+    low, high = [0.0, 0, 0, 1], [1.0, 0, 0, 0]
+    got = run(batch([low, high, high, low], ["photo", "photo", "anime", "photo"], moire=[0, 0, 0, np.e - 1]))["aigc_score"].to_pylist()
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    assert got == pytest.approx([sigmoid(-2), sigmoid(2), sigmoid(-2), sigmoid(0)], abs=1e-6)
+
+
+def test_what_is_not_known_has_no_score(probe):
+    run = AigcScore(head=probe).open()
+    some = [1.0, 0, 0, 0]
+    got = run(batch([some, None, some, some], ["photo", "photo", None, "photo"], banding=[0, 0, 0, None]))["aigc_score"].to_pylist()
+    assert [v is None for v in got] == [False, True, True, True]
+    assert run(batch([None], ["photo"]))["aigc_score"].to_pylist() == [None]
+    assert run(batch([], []))["aigc_score"].to_pylist() == []
+
+
+def test_results_do_not_depend_on_the_batch(probe):
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(64, 4)).tolist()
+    run = AigcScore(head=probe).open()
+    whole = run(batch(rows, ["photo"] * 64))["aigc_score"].to_pylist()
+    assert whole == [run(batch([row], ["photo"]))["aigc_score"][0].as_py() for row in rows]
+
+
+def test_errors(probe, tmp_path):
+    with pytest.raises(UsageError, match="same `encoder`"):
+        AigcScore(head=probe).open()(batch([[1.0, 2.0]], ["photo"]))
+    with pytest.raises(MissingDependencyError, match="no probe"):
+        AigcScore(encoder="openclip:ViT-B-32/openai").open()
+    with pytest.raises(UsageError, match="other weights"):
+        AigcScore(head=probe, weights="0" * 16).open()
+    with pytest.raises(ValueError, match="head is"):
+        AigcScore(head="nonsense")
+
+
+def test_the_shipped_probe_fits_the_shipped_starter():
+    run = AigcScore().open()
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(5, 384))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    got = run(batch(vectors.tolist(), ["photo"] * 5, texture_loss=[1.5] * 5, moire=[8.0] * 5))["aigc_score"].to_pylist()
+    assert all(0 <= value <= 1 for value in got)
+    assert PROBES["starter"].stat().st_size < 20_000
