@@ -2,8 +2,10 @@
 
 from operators.base import Operator
 from operators.caption_quality import CaptionQuality
+from operators.copy_signature import CopySignature
 from operators.exact_duplicates import ExactDuplicates
 from operators.faces import Faces
+from operators.image_embedding import ImageEmbedding
 from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts
 from operators.near_duplicates import NearDuplicates
@@ -11,9 +13,13 @@ from operators.nsfw import Nsfw
 from operators.phash import PHash
 from operators.portrait_quality import PortraitQuality
 from operators.text_area import TextArea
+from operators.turned_hashes import TurnedHashes
 
 ALL: tuple[Operator, ...] = (MediaFacts(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
-OPTIONAL: tuple[Operator, ...] = (Nsfw(), TextArea(), Faces(), PortraitQuality())
+OPTIONAL: tuple[Operator, ...] = (
+    *(CopySignature(), TurnedHashes(), ImageEmbedding()),
+    *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
+)
 """Operators that need an optional package: listed, documented and made by name like the others, but not in the default set."""
