@@ -1,6 +1,7 @@
 """Operators: what can be measured about a sample. One algorithm a file; `ALL` and `OPTIONAL` list those that come with Goldsieve."""
 
 from operators.base import Operator
+from operators.caption_duplicates import CaptionDuplicates
 from operators.caption_quality import CaptionQuality
 from operators.copy_signature import CopySignature
 from operators.exact_duplicates import ExactDuplicates
@@ -8,10 +9,14 @@ from operators.faces import Faces
 from operators.image_embedding import ImageEmbedding
 from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts
+from operators.merged_captions import MergedCaptions
 from operators.near_duplicates import NearDuplicates
 from operators.nsfw import Nsfw
 from operators.phash import PHash
+from operators.pixel_duplicates import PixelDuplicates
+from operators.pixel_hash import PixelHash
 from operators.portrait_quality import PortraitQuality
+from operators.semantic_duplicates import SemanticDuplicates
 from operators.text_area import TextArea
 from operators.turned_hashes import TurnedHashes
 
@@ -19,7 +24,9 @@ ALL: tuple[Operator, ...] = (MediaFacts(), PHash(), ImageQuality(), CaptionQuali
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
 OPTIONAL: tuple[Operator, ...] = (
-    *(CopySignature(), TurnedHashes(), ImageEmbedding()),
+    *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), ImageEmbedding(), SemanticDuplicates()),
+    *(CaptionDuplicates(), MergedCaptions()),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
 )
-"""Operators that need an optional package: listed, documented and made by name like the others, but not in the default set."""
+"""Operators that need an optional package or take longer: listed, documented and made by name like the others, but not in the
+default set."""

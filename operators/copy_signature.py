@@ -12,8 +12,8 @@ from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
 
 SIDE = 224
 """Every picture is squeezed to this square, so that a copy at another aspect has its points at the same places."""
-CELLS, PER_CELL = 4, 4
-APART = 7.0
+CELLS, PER_CELL = 4, 6
+APART = 6.0
 """Points of a cell lie at least so many pixels apart."""
 POINTS = CELLS * CELLS * PER_CELL
 BITS = 128
@@ -54,7 +54,7 @@ def signature(gray: Luma) -> bytes:
 
     way = cv2.INTER_AREA if min(gray.shape) >= SIDE else cv2.INTER_LINEAR
     square = np.asarray(cv2.resize(gray, (SIDE, SIDE), interpolation=way), np.uint8)
-    orb: Any = cv2.ORB_create(nfeatures=3000, scaleFactor=1.2, nlevels=6, edgeThreshold=15, patchSize=25, fastThreshold=5)
+    orb: Any = cv2.ORB.create(nfeatures=3000, scaleFactor=1.2, nlevels=6, edgeThreshold=15, patchSize=25, fastThreshold=5)
     try:
         points, descriptors = orb.compute(square, chosen(orb.detect(square, None)))
     except cv2.error as error:

@@ -142,7 +142,7 @@ class _Search:
             behind = index.span(first, n) if queries is None else (index.starts[:, :-1], index.starts[:, 1:])
             found = list(pool.map(part, range(self.threads), itertools.repeat((*asked.span(first, last), *behind))))
             if min(found) >= 0:
-                yield joined([tuple(column[:count] for column in buffer) for buffer, count in zip(buffers, found, strict=True)])
+                yield joined([(i[:count], j[:count], d[:count]) for (i, j, d), count in zip(buffers, found, strict=True)])
             else:
                 middle = (first + last) // 2
                 yield from steps(first, middle)

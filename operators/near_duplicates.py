@@ -6,13 +6,15 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.exact_duplicates import KEEP_LARGEST, storage, uuid_at
 from operators.edited_copies import regroup
 from operators.encoders.vectors import matrix
+from operators.exact_duplicates import KEEP_LARGEST, storage, uuid_at
 from operators.hamming import MAX_RADIUS, Hashes, pair_blocks
-from operators.near_rule import Rows, Rule
+from operators.near_rule import Rows, Rule, nodes, taken
+from operators.near_update import updated
 
 MIN_BITS = 16
 """Half of a hash's bits are set when its 64 coefficients differ. Fewer: many are equal, the picture is blank or a plain gradient."""
@@ -74,10 +76,9 @@ class NearDuplicates:
 
     @property
     def reads(self) -> Reads:
-        columns = ("sample_id", "exact_duplicate", "phash", "dhash")
-        columns += ("copy_signature", "image_embedding") if self.strong else ()
-        columns += ("phash_turned", "dhash_turned") if self.turned else ()
-        return Reads(columns=columns, order_by=self.keep)
+        strong = ("copy_signature", "image_embedding") if self.strong else ()
+        turned = ("phash_turned", "dhash_turned") if self.turned else ()
+        return Reads(columns=("sample_id", "exact_duplicate", "phash", "dhash", *strong, *turned), order_by=self.keep)
 
     def open(self) -> BatchFn:
         return self.mark
@@ -87,13 +88,24 @@ class NearDuplicates:
         known, rows, at = self.compared(batch)
         leader, _ = kept_rows(rows.phash, rows.dhash, self.radius, self.check_radius)
         if self.strong or self.turned:
-            vectors = None
+            embeddings = None
             if self.strong:
                 vectors, places = matrix(batch.table["image_embedding"])
                 mine = np.isin(places, at)
-                vectors = vectors[mine], np.searchsorted(at, places[mine])
-            leader = regroup(leader, rows, self.rule, vectors)
+                embeddings = vectors[mine], np.searchsorted(at, places[mine])
+            leader = regroup(leader, rows, self.rule, embeddings)
         return self.columns(storage(batch.table["sample_id"]), known, rows, at, leader)
+
+    def update(self, batch: Batch, before: Columns, known: Mask) -> Columns | None:
+        """The same from an earlier answer; the strong path and turned copies are always looked for anew."""
+        if self.strong or self.turned:
+            return None
+        judged, rows, at = self.compared(batch)
+        ids = storage(batch.table["sample_id"])
+        place = pc.index_in(storage(before["near_duplicate_of"]), ids).fill_null(-1).to_numpy(False)
+        kept = np.where(place >= 0, place, np.arange(len(ids)))
+        leader = updated(np.searchsorted(at, kept[at]), known[at], rows, self.rule)
+        return self.columns(ids, judged, rows, at, leader)
 
     @property
     def rule(self) -> Rule:
@@ -106,7 +118,7 @@ class NearDuplicates:
         phash, dhash = (column.fill_null(0).to_numpy(False).astype(np.uint64) for column in (hashes, checks))
         at = np.flatnonzero(known & (np.bitwise_count(phash) >= MIN_BITS))
         turned = turned_hashes(batch.table, at) if self.turned else None
-        signatures = storage(batch.table["copy_signature"]).take(pa.array(at)) if self.strong else None
+        signatures = taken(storage(batch.table["copy_signature"]), at) if self.strong else None
         return known, Rows(phash[at], dhash[at], turned, signatures), at
 
     def columns(self, ids: pa.Array, known: Mask, rows: Rows, at: Index, leader: Index) -> Columns:
@@ -118,7 +130,7 @@ class NearDuplicates:
         grouped[kept[duplicate]] = True
         members = np.flatnonzero(leader != np.arange(len(leader)))
         bits, checks = rows.distances(members, leader[members])
-        evidence = {"near_distance": bits, "near_check": checks}
+        evidence: dict[str, npt.NDArray] = {"near_distance": bits, "near_check": checks}
         if rows.signatures is not None:
             evidence["near_points"] = rows.points(members, leader[members])
         return {
@@ -142,7 +154,7 @@ def turned_hashes(table: pa.Table, at: Index) -> npt.NDArray[np.uint64]:
     """(n, 7, 2) of both hashes for some rows; a row without them keeps its own hashes, which adds nothing."""
     made = np.empty((len(at), 7, 2), np.uint64)
     for k, (name, plain) in enumerate((("phash_turned", "phash"), ("dhash_turned", "dhash"))):
-        column, own = storage(table[name]).take(pa.array(at)), storage(table[plain]).take(pa.array(at))
+        column, own = taken(storage(table[name]), at), taken(storage(table[plain]), at)
         made[:, :, k] = own.to_numpy(False).astype(np.uint64)[:, None]
         valid = np.flatnonzero(column.is_valid().to_numpy(False))
         made[valid, :, k] = column.drop_null().flatten().to_numpy(False).reshape(-1, 7)
@@ -155,19 +167,9 @@ def kept_rows(phash: Hashes, dhash: Hashes, radius: int, check_radius: int) -> t
     Equal pairs of hashes are one node: their rows have the same neighbours, so they are taken together, and a million
     equal pictures cost no more than one.
     """
-    order = np.lexsort((dhash, phash))  # stable: the first of equal ones is the best
-    starts = np.ones(len(order), np.bool_)
-    starts[1:] = (phash[order][1:] != phash[order][:-1]) | (dhash[order][1:] != dhash[order][:-1])
-    best = order[starts]
-    by_rank = np.argsort(best)
-    rank = np.empty(len(best), np.int64)
-    rank[by_rank] = np.arange(len(best))
-    node = np.empty(len(order), np.int64)
-    node[order] = rank[np.cumsum(starts) - 1]
-    row_of_node = best[by_rank]
-
-    leader, bits = np.arange(len(best)), np.zeros(len(best), np.int16)
-    taken = np.zeros(len(best), np.bool_)
+    node, row_of_node = nodes(phash, dhash)
+    leader, bits = np.arange(len(row_of_node)), np.zeros(len(row_of_node), np.int16)
+    taken = np.zeros(len(row_of_node), np.bool_)
     for left, right, distance in pair_blocks(phash[row_of_node], radius, dhash[row_of_node], check_radius, skip=taken):
         for i, begin, count in zip(*(a.tolist() for a in np.unique(left, return_index=True, return_counts=True)), strict=True):
             if not taken[i]:  # no better row took it, so it is kept and takes what is left around it

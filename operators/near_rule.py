@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,11 @@ Float32 = npt.NDArray[np.float32]
 
 STEP = 1 << 16
 """Pairs compared at a time."""
+
+
+def taken(array: Any, rows: Index) -> Any:
+    """Some rows of an Arrow array."""
+    return array.take(pa.array(rows, pa.int64()))
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Rows:
             self.phash[rows],
             self.dhash[rows],
             None if self.turned is None else self.turned[rows],
-            None if self.signatures is None else self.signatures.take(pa.array(rows)),
+            None if self.signatures is None else taken(self.signatures, rows),
         )
 
     @cached_property
@@ -85,3 +91,18 @@ class Rows:
                 near[unsure] = self.points(left[part][unsure], right[part][unsure]) >= rule.points
             found[part] = near
         return found
+
+
+def nodes(phash: Hashes, dhash: Hashes) -> tuple[Index, Index]:
+    """(node of each row, best row of each node): rows with equal hashes, which have the same neighbours, are one node. Nodes are
+    numbered by their best row, best first."""
+    order = np.lexsort((dhash, phash))  # stable: the first of equal ones is the best
+    starts = np.ones(len(order), np.bool_)
+    starts[1:] = (phash[order][1:] != phash[order][:-1]) | (dhash[order][1:] != dhash[order][:-1])
+    best = order[starts]
+    by_rank = np.argsort(best)
+    rank = np.empty(len(best), np.int64)
+    rank[by_rank] = np.arange(len(best))
+    node = np.empty(len(order), np.int64)
+    node[order] = rank[np.cumsum(starts) - 1]
+    return node, best[by_rank]

@@ -38,7 +38,7 @@ class SemanticDuplicates:
     scope: ClassVar[Scope] = "corpus"
     adds = pa.schema(
         [
-            field("semantic_duplicate", pa.bool_(), "a picture of the same content is kept instead; null: other kind of copy, or no embedding"),
+            field("semantic_duplicate", pa.bool_(), "a picture of the same content is kept instead; null: other copy, or no embedding"),
             field("semantic_duplicate_of", pa.uuid(), "the kept picture; null for a kept or unique sample", "sample_id"),
             field("semantic_group", pa.uuid(), "the kept picture, for every member of a group; null for a unique sample", "sample_id"),
             field("semantic_cosine", pa.float32(), "cosine with the kept picture; null for a kept or unique sample", "-1 to 1"),
@@ -65,10 +65,10 @@ class SemanticDuplicates:
             copies |= storage(batch.table[name]).fill_null(False).to_numpy(False)
         vectors, places = matrix(batch.table["image_embedding"])
         mine = ~copies[places]
-        if mine.all():
-            mine = slice(None)  # a gigabyte less for a million rows
         at = places[mine]
-        leader, cosine, density = groups(whole(vectors[mine]), self.min_cosine, self.dense_first)
+        rows = whole(vectors)
+        del vectors  # a gigabyte for a million rows
+        leader, cosine, density = groups(rows if mine.all() else rows[mine], self.min_cosine, self.dense_first)
         kept, known = np.arange(n), np.zeros(n, np.bool_)
         kept[at], known[at] = at[leader], True
         duplicate = kept != np.arange(n)

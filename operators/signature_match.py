@@ -19,7 +19,7 @@ TOLERANCE = 6.0
 """How far a match may lie from where the placement puts it, in 1/256 of the side."""
 APART = 24.0
 STRIP, OUTSIDE = 56.0, 3
-"""So many agreeing matches must lie outside any strip of a third of the height, and of the width: the same line of text or
+"""So many agreeing matches must lie outside any strip of a fifth of the height, and of the width: the same line of text or
 watermark on unlike pictures agrees with itself, and makes no copies of them."""
 ENOUGH = 24
 """So many agreeing matches leave no doubt: counting stops."""
@@ -43,18 +43,19 @@ def unpack(signatures: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint6
     return places, bits, counts
 
 
-def _fullest(values: Any, some: Any) -> int:
-    """The largest number of some of the values in any interval as long as a strip."""
+def _outside(x: Any, y: Any, some: Any) -> int:
+    """How many of some points lie outside the upright or level strip that holds most of them."""
     most = 0
     for i in some:
-        inside = 0
+        level, upright = 0, 0
         for j in some:
-            inside += values[i] <= values[j] <= values[i] + STRIP
-        most = max(most, inside)
-    return most
+            level += y[i] <= y[j] <= y[i] + STRIP
+            upright += x[i] <= x[j] <= x[i] + STRIP
+        most = max(most, level, upright)
+    return len(some) - most
 
 
-fullest = compiled(_fullest)
+outside = compiled(_outside)
 
 
 def _agreeing(places: Any, bits: Any, counts: Any, left: Any, right: Any, found: Any) -> None:
@@ -95,10 +96,7 @@ def _agreeing(places: Any, bits: Any, counts: Any, left: Any, right: Any, found:
                     if abs(dx) <= TOLERANCE and abs(dy) <= TOLERANCE:
                         on[agree] = w
                         agree += 1
-                if agree > most and (
-                    agree - max(fullest(x1, on[:agree]), fullest(y1, on[:agree])) >= OUTSIDE
-                    or agree - max(fullest(x2, on[:agree]), fullest(y2, on[:agree])) >= OUTSIDE
-                ):
+                if agree > most and max(outside(x1, y1, on[:agree]), outside(x2, y2, on[:agree])) >= OUTSIDE:
                     most = agree
                 if most >= ENOUGH:
                     break

@@ -24,7 +24,7 @@ class TurnedHashes:
     reads = Reads(views=(VIEW,))
     adds = pa.schema(
         [
-            field("phash_turned", HASHES, "phash of the picture mirrored, turned by 90, 180, 270 degrees, and mirrored and turned", "64 bits"),
+            field("phash_turned", HASHES, "phash of the picture mirrored, turned by 90, 180, 270 degrees, and both", "64 bits"),
             field("dhash_turned", HASHES, "dhash of the same orientations", "64 bits"),
         ]
     )
