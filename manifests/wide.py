@@ -61,7 +61,7 @@ def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]
     A column is shown under its own name. Where two operators, or an operator and a sample column, have the same name,
     the later operator's is shown as ``<operator>_<column>``.
     """
-    taken = {*SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "aspect", "error", "tier", "failed_rules"}
+    taken = {*SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "aspect", "error", "tier", "failed_rules", "is_protected"}
     shown: dict[str, tuple[str, str]] = {}
     for operator in operators:
         for column in operator.columns:
@@ -100,7 +100,7 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
     select += [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in WIDE_ALWAYS.items() if name not in columns]
     if words is None or words & set(DUPLICATE_COLUMNS):
         select += _duplicates(names)
-    select.append('s."error" AS sample_error')
+    select += ['s."error" AS sample_error', "s.source IN (SELECT source FROM protected) AS is_protected"]
     keys = keys or {}
     samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
     joined.sort(key=lambda o: (list(FOLLOWS).index(o.name) if o.name in FOLLOWS else -1, o.name))  # those whose key needs others last

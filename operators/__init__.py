@@ -16,6 +16,7 @@ from operators.phash import PHash
 from operators.pixel_duplicates import PixelDuplicates
 from operators.pixel_hash import PixelHash
 from operators.portrait_quality import PortraitQuality
+from operators.protected_copies import ProtectedCopies
 from operators.semantic_duplicates import SemanticDuplicates
 from operators.text_area import TextArea
 from operators.turned_hashes import TurnedHashes
@@ -25,7 +26,7 @@ ALL: tuple[Operator, ...] = (MediaFacts(), PHash(), ImageQuality(), CaptionQuali
 
 OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), ImageEmbedding(), SemanticDuplicates()),
-    *(CaptionDuplicates(), MergedCaptions()),
+    *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
 )
 """Operators that need an optional package or take longer: listed, documented and made by name like the others, but not in the

@@ -25,10 +25,10 @@ Luma = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class CopySignature:
-    """Up to 64 key points of a picture: where they are and what is around them, for `near_duplicates` with ``strong``.
+    """Up to 96 key points of a picture: where they are and what is around them, for `near_duplicates` with ``strong``.
 
     Corners found by FAST at six scales, described by ORB (Rublee et al. 2011, "ORB: an efficient alternative to SIFT or
-    SURF"); the four strongest of each of 16 cells, because text laid over a picture would otherwise take them all. Of a
+    SURF"); the six strongest of each of 16 cells, because text laid over a picture would otherwise take them all. Of a
     descriptor's 256 bits the first 128 are stored. A picture without detail has few points, or none.
     """
 

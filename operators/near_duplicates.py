@@ -41,7 +41,7 @@ class NearDuplicates:
 
     With ``strong``, copies that hashes miss are looked for among the kept ones: cropped, framed, written over, strongly
     compressed. Candidates (``phash`` within 14 bits; the 16 nearest by embedding) are copies when ``points`` or more key points
-    of their `copy_signature` agree on one placement, which chance reaches in about 1 of 100,000 of the most similar unlike pairs.
+    of their `copy_signature` agree on one placement, which no pair of 100,000 unlike photographs did.
     With ``turned``, mirrored and turned copies count as near ones (`turned_hashes`). A member that was linked with a
     picture that is itself dropped then stays only with a new kept picture that it is linked with; else it is kept.
     """
@@ -50,7 +50,7 @@ class NearDuplicates:
     check_radius: int = 12
     keep: str = KEEP_LARGEST
     strong: bool = False
-    points: int = 8
+    points: int = 9
     turned: bool = False
 
     name, version, gpus = "near_duplicates", "2", 0.0

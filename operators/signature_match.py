@@ -28,7 +28,7 @@ assert BITS == 128
 
 
 def unpack(signatures: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """(places (n, 64, 2), descriptors (n, 64, 2), points (n,)) of a binary Arrow array; null is a picture without points."""
+    """(places (n, 96, 2), descriptors (n, 96, 2), points (n,)) of a binary Arrow array; null is a picture without points."""
     places = np.zeros((len(signatures), POINTS, 2), np.uint8)
     bits = np.zeros((len(signatures), POINTS, 2), np.uint64)
     sizes = np.asarray(pc.fill_null(pc.binary_length(signatures), 0)).astype(np.int64)
