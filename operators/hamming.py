@@ -96,6 +96,23 @@ def neighbour_blocks(
     yield from _Search(hashes, radius, checks, check_radius, None, threads).blocks(queries)
 
 
+def cross_blocks(
+    left: Hashes,
+    right: Hashes,
+    radius: int,
+    left_checks: Hashes,
+    right_checks: Hashes,
+    check_radius: int = 64,
+    threads: int | None = None,
+) -> Iterator[Pairs]:
+    """Every pair of a row of ``left`` and one of ``right`` within the radii, in blocks, the left row ascending."""
+    both, checks = np.concatenate([left, right]), np.concatenate([left_checks, right_checks])
+    ours = np.arange(len(both)) < len(left)
+    for i, j, distance in neighbour_blocks(both, radius, ours, checks, check_radius, threads):
+        other = ~ours[j]
+        yield i[other], j[other] - np.int32(len(left)), distance[other]
+
+
 class _Search:
     """A search over some hashes: its arguments, and the ways to go through them."""
 

@@ -1,5 +1,6 @@
 """Near copies: the same picture re-encoded, resized, recoloured, lightly cropped or written over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ MIN_BITS = 16
 
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Group = Callable[[Hashes, Hashes, int, int], Index]
+"""phash, dhash, radius, check_radius -> the kept row of every row, best first."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,10 @@ class NearDuplicates:
     def open(self) -> BatchFn:
         return self.mark
 
-    def mark(self, batch: Batch) -> Columns:
-        """Rows must come best first."""
+    def mark(self, batch: Batch, group: Group | None = None) -> Columns:
+        """Rows must come best first. ``group`` stands in for `kept_rows`: the same answer, worked out in another place."""
         known, rows, at = self.compared(batch)
-        leader, _ = kept_rows(rows.phash, rows.dhash, self.radius, self.check_radius)
+        leader = (group or in_memory)(rows.phash, rows.dhash, self.radius, self.check_radius)
         if self.strong or self.turned:
             embeddings = None
             if self.strong:
@@ -159,6 +162,10 @@ def turned_hashes(table: pa.Table, at: Index) -> npt.NDArray[np.uint64]:
         valid = np.flatnonzero(column.is_valid().to_numpy(False))
         made[valid, :, k] = column.drop_null().flatten().to_numpy(False).reshape(-1, 7)
     return made
+
+
+def in_memory(phash: Hashes, dhash: Hashes, radius: int, check_radius: int) -> Index:
+    return kept_rows(phash, dhash, radius, check_radius)[0]
 
 
 def kept_rows(phash: Hashes, dhash: Hashes, radius: int, check_radius: int) -> tuple[Index, npt.NDArray[np.int16]]:

@@ -15,6 +15,7 @@ from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
 from manifests.wide import words_of
 from operators.base import Batch, Updatable, settings
+from operators.near_duplicates import NearDuplicates
 from pipelines import journal
 from pipelines.engine import Engine, WorkerDied
 from pipelines.isolation import measure_suspects
@@ -182,6 +183,8 @@ def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: 
         columns = None
         if before is not None and isinstance(operator, Updatable):
             columns = operator.update(batch, {name: before[name] for name in operator.adds.names}, before["known"].to_numpy())
+        if columns is None and isinstance(operator, NearDuplicates):
+            columns = operator.mark(batch, engine.grouping(table.num_rows, lake.notes))
         columns = columns or operator.open()(batch)
         check_promise(operator, columns, table.num_rows)
         part = signal_part(

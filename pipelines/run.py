@@ -17,7 +17,7 @@ from operators import ALL
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
 from pipelines.data_card import CardFacts
-from pipelines.engine import Engine, EngineName, make_engine
+from pipelines.engine import PARTITIONED_ROWS, Engine, EngineName, make_engine
 from pipelines.export import ExportResult, export, finished_before
 from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse, plan_passes
@@ -277,6 +277,9 @@ class LazyEngine:
 
     def threads(self) -> int:
         return self._start().threads()
+
+    def grouping(self, *arguments: Any) -> Any:
+        return self._start().grouping(*arguments) if self.name == "ray" and arguments[0] >= PARTITIONED_ROWS else None
 
     def close(self) -> None:
         if self._engine is not None:
