@@ -105,7 +105,7 @@ class NearDuplicates:
             return None
         judged, rows, at = self.compared(batch)
         ids = storage(batch.table["sample_id"])
-        place = pc.index_in(storage(before["near_duplicate_of"]), ids).fill_null(-1).to_numpy(False)
+        place = pc.index_in(storage(pa.chunked_array([before["near_duplicate_of"]])), ids).fill_null(-1).to_numpy(False)
         kept = np.where(place >= 0, place, np.arange(len(ids)))
         leader = updated(np.searchsorted(at, kept[at]), known[at], rows, self.rule)
         return self.columns(ids, judged, rows, at, leader)
