@@ -41,10 +41,10 @@ def clock() -> Iterator[list[float]]:
 
 
 def realistic(n: int, seed: int = 0) -> Hashes:
-    """Hashes as a crawl has them: a quarter are copies of others with 0 to 10 bits changed, a few pictures having hundreds of copies."""
+    """Hashes as a crawl has them: a quarter are copies of others with 0 to 10 bits changed; one in 2,000 pictures has a hundred copies."""
     rng = np.random.default_rng(seed)
     base = rng.integers(0, 2**64, n - n // 4, dtype=np.uint64)
-    popular = np.minimum(rng.zipf(1.6, n // 4), len(base)) - 1  # some are copied very often
+    popular = rng.integers(0, max(1, n // 2_000), n // 4)
     copies = base[np.where(rng.random(n // 4) < 0.2, popular, rng.integers(0, len(base), n // 4))]
     for _ in range(10):
         flip = rng.random(len(copies)) < rng.random(len(copies))

@@ -11,43 +11,50 @@ def updated(leader: Index, known: Mask, rows: Rows, rule: Rule) -> Index:
 
     ``leader``: the kept rows found before the rows that are not ``known`` came.
 
-    A row is kept if no better kept row is near it, and belongs to the best kept row near it. So only a new row, a neighbour of
-    one, and the neighbours of rows that became kept or stopped being kept can change; these are judged again, best first.
-    Rows with equal hashes are one; it is new when its best row is.
+    A row is kept if no better kept row is near it, and belongs to the best kept row near it. So new rows are compared with the kept
+    ones alone. A new row that is kept takes what is near it and belonged to a worse one; those whose kept row was itself
+    taken are judged again like new ones. Rows with equal hashes are one row; it is new when its best one is.
     """
     node, best = nodes(rows.phash, rows.dhash)
     old = known[best]
     found = np.where(old, node[leader[best]], np.arange(len(best)))
-    phash, dhash = rows.phash[best], rows.dhash[best]
-    asked = np.zeros(len(best), np.bool_)  # nodes whose neighbours were looked up
-    edges: dict[int, list[int]] = {}
-    unsettled = ~old
-    while True:
-        wanted = unsettled & ~asked
-        for left, right, _ in neighbour_blocks(phash, rule.radius, wanted, dhash, rule.check_radius):
-            for i, j in zip(left.tolist(), right.tolist(), strict=True):
-                edges.setdefault(i, []).append(j)
-        asked |= wanted
-        reached = np.zeros(len(best), np.bool_)
-        for row in np.flatnonzero(wanted & ~old).tolist():
-            reached[edges.get(row, [])] = True
-        if not (reached & ~unsettled).any():
-            for row in settle(found, np.flatnonzero(unsettled), edges):
-                reached[edges.get(row, [])] = True
-            if not (reached & ~unsettled).any():
-                break
-        unsettled |= reached
-    kept: Index = best[found[node]]
-    return kept
+    few = Rows(rows.phash[best], rows.dhash[best])
+    place, unsettled = np.arange(len(best)), ~old
+    while unsettled.any():
+        kept = (found == place) & ~unsettled
+        settle(found, unsettled, kept, few, rule)
+        take(found, unsettled & (found == place), few, rule)
+        unsettled = (found != place) & (found[found] != found)
+    final: Index = best[found[node]]
+    return final
 
 
-def settle(found: Index, rows: Index, edges: dict[int, list[int]]) -> list[int]:
-    """Judge some rows again, best first, in place; those that became kept or stopped being kept."""
-    changed = []
-    for row in rows.tolist():
-        better = [other for other in edges.get(row, []) if other < row and found[other] == other]
-        new = min(better, default=row)
-        if (new == row) != (found[row] == row):
-            changed.append(row)
-        found[row] = new
-    return changed
+def edges(queries: Mask, among: Mask, rows: Rows, rule: Rule) -> tuple[Index, Index]:
+    """(better, worse) rows that are near each other: of ``queries`` with all of ``among``."""
+    some = np.flatnonzero(among)
+    better, worse = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for i, j, _ in neighbour_blocks(rows.phash[some], rule.radius, queries[some], rows.dhash[some], rule.check_radius):
+        better.append(some[np.minimum(i, j)])
+        worse.append(some[np.maximum(i, j)])
+    return np.concatenate(better), np.concatenate(worse)
+
+
+def settle(found: Index, unsettled: Mask, kept: Mask, rows: Rows, rule: Rule) -> None:
+    """Judge the unsettled rows, best first, and the kept ones that are near a better one of them."""
+    better, worse = edges(unsettled, unsettled | kept, rows, rule)
+    order = np.argsort(worse, kind="stable")
+    better, worse = better[order], worse[order]
+    found[unsettled] = np.flatnonzero(unsettled)
+    for row, start, count in zip(*(a.tolist() for a in np.unique(worse, return_index=True, return_counts=True)), strict=True):
+        near = better[start : start + count]
+        near = near[found[near] == near]
+        if len(near):
+            found[row] = near.min()
+
+
+def take(found: Index, newly: Mask, rows: Rows, rule: Rule) -> None:
+    """Rows near a newly kept one that belonged to a worse one belong to it."""
+    if newly.any():
+        better, worse = edges(newly, np.ones(len(found), np.bool_), rows, rule)
+        mine = newly[better] & (found[worse] != worse)
+        np.minimum.at(found, worse[mine], better[mine])

@@ -182,7 +182,9 @@ def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: 
         batch = Batch(table.select(list(operator.reads.columns)), ())
         columns = None
         if before is not None and isinstance(operator, Updatable):
-            columns = operator.update(batch, {name: before[name].combine_chunks() for name in operator.adds.names}, before["known"].to_numpy())
+            columns = operator.update(
+                batch, {name: before[name].combine_chunks() for name in operator.adds.names}, before["known"].to_numpy()
+            )
         if columns is None and isinstance(operator, NearDuplicates):
             columns = operator.mark(batch, engine.grouping(table.num_rows, lake.notes))
         columns = columns or operator.open()(batch)
