@@ -57,12 +57,13 @@ def _search(
     """Writes the pairs of one band into the last three arrays from ``count`` on; the new count, or -1 when they do not fit.
 
     The queries ``lines[first[k]:last[k]]`` of each bucket ``k`` are compared with ``other_lines[begin[o]:end[o]]`` of all
-    buckets ``o`` that differ from it by one of the ``masks``: a run of memory with another. Of the buckets every
+    buckets ``o`` that differ from it by one of the ``masks``: a run of memory with another. Of the buckets with queries every
     ``parts``-th is done, from ``part`` on. A pair is (i, j) with j > i, or any j if ``both``. Releases the interpreter lock.
     """
     capacity = len(left)
+    asked = np.flatnonzero(last > first)[part::parts]
     for m in range(len(masks)):
-        for bucket in range(part, len(first), parts):
+        for bucket in asked:
             other = bucket ^ masks[m]
             low, high = begin[other], end[other]
             if low == high:
