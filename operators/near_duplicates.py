@@ -37,10 +37,8 @@ class NearDuplicates:
     Exact duplicates are left to `exact_duplicates` and get nulls here, as do samples without hashes. A picture with so
     little detail that fewer than 16 bits of its ``phash`` are set (blank, plain gradient) is never a near duplicate.
 
-    Why 10 and 12: among 4,837 photographs of Flickr8k and 500 independent re-encodes of some of them at another size and
-    aspect, these find all 500 and no other pair, where 10 bits of ``phash`` alone also join 10 pairs of unlike photographs. Of 500
-    planted copies each: 1.00 of half size, JPEG quality 30, WebP, blur, grey, brightness +25 and 3 % crops, 0.77 of text
-    bands, 0.58 of 10 % crops. ``radius=12, check_radius=16`` finds 0.90 and 0.84 of the last two and joins 4 unlike pairs of 11.7 million.
+    Why 10 and 12: among 4,837 photographs and 500 independent re-encodes of some of them at another size and aspect, these find all 500
+    and no other pair, where 10 bits of ``phash`` alone also join 10 pairs of unlike photographs (docs/duplicates.md).
 
     With ``strong``, copies that hashes miss are looked for among the kept ones: cropped, framed, written over, strongly
     compressed. Candidates (``phash`` within 14 bits; the 16 nearest by embedding) are copies when ``points`` or more key points
