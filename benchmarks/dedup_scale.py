@@ -34,10 +34,11 @@ def peak() -> float:
 
 @contextmanager
 def clock() -> Iterator[list[float]]:
-    taken = [0.0]
-    started = time.perf_counter()
+    """[seconds, seconds of processor time of this process]: the second is disturbed less by other work on the machine."""
+    taken = [0.0, 0.0]
+    started, used = time.perf_counter(), time.process_time()
     yield taken
-    taken[0] = time.perf_counter() - started
+    taken[:] = time.perf_counter() - started, time.process_time() - used
 
 
 def realistic(n: int, seed: int = 0) -> Hashes:
@@ -79,10 +80,15 @@ def pairs(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
     with clock() as taken:
         total = count_pairs(hashes, radius)
     seconds, memory = (25, 4) if rows <= 1_000_000 else (360, 12)
-    check(f"{rows:,} hashes, radius {radius}: seconds ({total:,} pairs)", f"{taken[0]:.1f}", f"< {seconds}", taken[0] < seconds)
+    check(
+        f"{rows:,} hashes, radius {radius}: {taken[1]:.0f} s of processor, {total:,} pairs; s",
+        f"{taken[0]:.1f}",
+        f"< {seconds}",
+        taken[0] < seconds,
+    )
     with clock() as grouped:
         kept_rows(hashes, np.zeros(rows, np.uint64), radius, 64)
-    check("  groups of them: seconds", f"{grouped[0]:.1f}", f"< {seconds}", grouped[0] < seconds)
+    check(f"  groups of them: {grouped[1]:.0f} s of processor; s", f"{grouped[0]:.1f}", f"< {seconds}", grouped[0] < seconds)
     check("  peak memory, GiB", f"{peak():.2f}", f"< {memory}", peak() < memory)
     if not options.no_peers and rows <= 1_000_000:
         for tool, sizes in (("faiss", (100_000,)), ("imagededup", (10_000, 20_000, 50_000))):
@@ -141,7 +147,9 @@ def incremental(options: argparse.Namespace, scratch: Path, check: Checks) -> No
         found = updated(leader, known, Rows(phash, dhash), rule)
     with clock() as rebuilt:
         full = kept_rows(phash, dhash, rule.radius, rule.check_radius)[0]
-    check(f"{new:,} new against {rows:,}: seconds (full: {rebuilt[0]:.1f})", f"{taken[0]:.1f}", "< 10", taken[0] < 10)
+    check(
+        f"{new:,} new against {rows:,}: {taken[1]:.1f} s of processor (full: {rebuilt[1]:.0f}); s", f"{taken[0]:.1f}", "< 10", taken[0] < 10
+    )
     check("  equal to a full rebuild", bool((found == full).all()), "True", bool((found == full).all()))
 
 
@@ -168,7 +176,7 @@ def semantic(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
         leader, _, _ = groups(made, 0.95, True)
     repeated = np.flatnonzero(of != np.arange(rows))
     together = np.mean(leader[repeated] == leader[of[repeated]])
-    check(f"{rows:,} x {width}: seconds", f"{taken[0]:.0f}", "< 600", taken[0] < 600)
+    check(f"{rows:,} x {width}: {taken[1]:.0f} s of processor; s", f"{taken[0]:.0f}", "< 600", taken[0] < 600)
     check("  peak memory, GiB (with making the data)", f"{peak():.2f}", "< 8", peak() < 8)
     check("  repeats found in one group with their original", f"{together:.4f}", ">= 0.95", bool(together >= 0.95))
 
