@@ -13,7 +13,7 @@ from operators.exact_duplicates import KEEP_LARGEST, first_of_group, storage, uu
 
 SHINGLE = 5
 BANDS, ROWS = 24, 4
-"""A pair of Jaccard similarity 0.8 shares a band with probability 0.999994, one of 0.5 with 0.79."""
+"""A pair of Jaccard similarity 0.8 shares a band with probability 0.999997, one of 0.5 with 0.79."""
 MOST_TRIED = 64
 """Kept captions of one band that a caption is compared with, the best ones first."""
 SEED = 0x9E3779B97F4A7C15

@@ -42,7 +42,7 @@ class NearDuplicates:
 
     With ``strong``, copies that hashes miss are looked for among the kept ones: cropped, framed, written over, strongly
     compressed. Candidates (``phash`` within 14 bits; the 16 nearest by embedding) are copies when ``points`` or more key points
-    of their `copy_signature` agree on one placement, which no pair of 100,000 unlike photographs did.
+    of their `copy_signature` agree on one placement.
     With ``turned``, mirrored and turned copies count as near ones (`turned_hashes`). A member that was linked with a
     picture that is itself dropped then stays only with a new kept picture that it is linked with; else it is kept.
     """
