@@ -26,7 +26,7 @@ from manifests.parts import Part
 from manifests.tables import create_tables, ensure_signal_table, migrate, signal_table
 from manifests.wide import create_wide, current_operators, used_operators
 
-DATA_TABLES = ("refs", "media", "labels", "captions")
+DATA_TABLES = ("refs", "media", "labels", "captions", "protected")
 """With the signal tables: what tiers are computed from."""
 
 
@@ -91,8 +91,8 @@ def open_lake(lake: Path | str | LakeAddress, *, read_only: bool = True, at: int
     address = lake_address(lake)
     connection = connect(address, read_only=read_only or at is not None, at=at)
     try:
-        if not read_only:
-            migrate(connection)
+        if not read_only and migrate(connection):
+            create_wide(connection)
         if confined:
             confine(connection, address)
     except BaseException:
@@ -167,7 +167,7 @@ class Lake:
 
     def inputs_version(self, words: Set[str] | None) -> int:
         """The last snapshot that changed what ``wide`` tells in columns with these names (lower case); None: in any column."""
-        tables = ["refs", "media", "operator_versions"]
+        tables = ["refs", "media", "operator_versions", "protected"]
         tables += ["tiers", "tierings"] if words is None or words & {"tier", "failed_rules"} else []
         tables += [signal_table(name) for name in used_operators(current_operators(self.connection), words)]
         return self.changed_at("list_contains(?, table_name)", tables)
@@ -216,6 +216,17 @@ class Lake:
         with self.transaction(f"ingest {source}") as connection:
             connection.execute("DELETE FROM listings WHERE source = ? AND listed_in = ?", [source, scope])
             return ingest_references(connection, source, scope, batches)
+
+    def protect(self, source: str) -> None:
+        """Mark a source as one whose samples, and whose copies, no tier may hold and no export may have."""
+        if source not in self.protected():
+            with self.transaction(f"protect {source}") as connection:
+                connection.execute("INSERT INTO protected VALUES (?, now())", [source])
+                create_wide(connection)  # a lake of an earlier format has a view that does not know of it
+
+    def protected(self) -> list[str]:
+        """The names of the protected sources."""
+        return [row["source"] for row in self.rows("SELECT DISTINCT source FROM protected ORDER BY source")]
 
     def remember_listing(self, source: str, scope: str, digest: str) -> None:
         """Note what the containers of a listed source were like, if all its samples lie inside them (see `listed_before`)."""

@@ -14,7 +14,7 @@ from manifests.connection import identifier
 from manifests.errors import LakeError, PromiseError
 from manifests.schema import MEDIA
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 TABLES = {
     "goldsieve": "key VARCHAR, value VARCHAR",
@@ -40,6 +40,7 @@ TABLES = {
         export_id UUID, run_id UUID, tier VARCHAR, recipe VARCHAR, recipe_digest VARCHAR, snapshot BIGINT, seed BIGINT,
         directory VARCHAR, samples BIGINT, bytes BIGINT, settings JSON, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ""",
     "shards": "export_id UUID, name VARCHAR, sha256 VARCHAR, bytes BIGINT, samples BIGINT",
+    "protected": "source VARCHAR, protected_at TIMESTAMPTZ",
     "labels": "sample_id UUID, label VARCHAR, value VARCHAR, author VARCHAR, created_at TIMESTAMPTZ",
 }
 
@@ -78,12 +79,16 @@ def _add_listings(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE TABLE listings (source VARCHAR, listed_in VARCHAR, digest VARCHAR, listed_at TIMESTAMPTZ)")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (_add_listings,)
+def _add_protected(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE protected (source VARCHAR, protected_at TIMESTAMPTZ)")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (_add_listings, _add_protected)
 """``MIGRATIONS[n]`` turns format n + 1 into n + 2. Append only."""
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring a lake to the current format. Raises `LakeError` for a lake of a later goldsieve."""
+def migrate(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Bring a lake to the current format; whether it was an older one. Raises `LakeError` for a lake of a later goldsieve."""
     version = format_version(connection)
     if version > FORMAT_VERSION:
         raise LakeError(f"The lake has format {version}, this goldsieve knows formats up to {FORMAT_VERSION}: upgrade goldsieve.")
@@ -92,6 +97,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         MIGRATIONS[step - 1](connection)
         connection.execute("UPDATE goldsieve SET value = ? WHERE key = 'format_version'", [str(step + 1)])
         connection.execute("COMMIT")
+    return version < FORMAT_VERSION
 
 
 def format_version(connection: duckdb.DuckDBPyConnection) -> int:

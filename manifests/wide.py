@@ -18,6 +18,22 @@ SAMPLE_COLUMNS = (
 DUPLICATE_COLUMNS = ("is_duplicate", "duplicate_of", "duplicate_group", "duplicate_kind")
 KEY_COLUMN = {"media": "media_hash", "caption": "caption_hash", "pair": "pair_hash", "sample": "sample_id"}
 EXACT, NEAR = "exact_duplicates", "near_duplicates"
+KINDS = {
+    EXACT: ("exact", "exact"),
+    "pixel_duplicates": ("pixels", "pixel"),
+    NEAR: ("near", "near"),
+    "semantic_duplicates": ("semantic", "semantic"),
+}
+"""Operators that say what a copy is of: the ``duplicate_kind`` each stands for and the prefix of its columns; the surest first."""
+EVIDENCE = {
+    "near_distance": "bits of phash",
+    "near_check": "bits of dhash",
+    "near_points": "key points agree",
+    "semantic_cosine": "cosine",
+}
+"""Columns that tell how near a copy is to the kept one, with their units."""
+FOLLOWS = {NEAR: (EXACT,), "semantic_duplicates": (NEAR, EXACT)}
+"""Copies of a kept copy: what an operator said of a kept picture holds for those that an earlier one dropped in its favour."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,7 @@ def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]
     A column is shown under its own name. Where two operators, or an operator and a sample column, have the same name,
     the later operator's is shown as ``<operator>_<column>``.
     """
-    taken = {*SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "aspect", "error", "tier", "failed_rules"}
+    taken = {*SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "aspect", "error", "tier", "failed_rules", "is_protected"}
     shown: dict[str, tuple[str, str]] = {}
     for operator in operators:
         for column in operator.columns:
@@ -62,9 +78,9 @@ def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> 
         return names
     used = {operator for name, (operator, _) in wide_columns(operators).items() if name.lower() in words}
     if words & set(DUPLICATE_COLUMNS):
-        used |= {EXACT, NEAR}
-    if NEAR in used:  # its key depends on the kept exact copy
-        used.add(EXACT)
+        used |= set(KINDS)
+    for name in used & set(FOLLOWS):  # its key depends on the kept copies
+        used |= set(FOLLOWS[name])
     return used & names
 
 
@@ -83,11 +99,12 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
     select += [f"{sql} AS {identifier(name)}" for name, (operator, sql) in columns.items() if operator in names]
     select += [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in WIDE_ALWAYS.items() if name not in columns]
     if words is None or words & set(DUPLICATE_COLUMNS):
-        select += _duplicates(EXACT in names, NEAR in names)
-    select.append('s."error" AS sample_error')
+        select += _duplicates(names)
+    select += ['s."error" AS sample_error', "s.source IN (SELECT source FROM protected) AS is_protected"]
     keys = keys or {}
     samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
-    joins = "".join(_join(o, EXACT in names, keys) for o in sorted(joined, key=lambda o: (o.name == NEAR, o.name)))
+    joined.sort(key=lambda o: (list(FOLLOWS).index(o.name) if o.name in FOLLOWS else -1, o.name))  # those whose key needs others last
+    joins = "".join(_join(o, names, keys) for o in joined)
     if words is None or "error" in words:
         error, failures = _errors(operators, keys)
         select.append(error)
@@ -124,9 +141,11 @@ def wide_rows_sql(connection: duckdb.DuckDBPyConnection, sample_ids: Sequence[st
     ref_hashes = listed(ref for ref, _ in refs)
     media = dict(connection.execute(f"SELECT ref_hash, media_hash FROM media WHERE ref_hash IN {ref_hashes}").fetchall())
     kept: list[object] = [*sample_ids]
-    for exact in (o for o in operators if o.name == EXACT):
-        query = f"SELECT exact_duplicate_of FROM {signal_table(EXACT)} WHERE key IN {ids} AND fingerprint = ?"
-        kept += [row[0] for row in connection.execute(query, [exact.fingerprint]).fetchall()]
+    by_name = {o.name: o for o in operators}
+    for name in (EXACT, NEAR):
+        if name in by_name:
+            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {listed(kept)} AND fingerprint = ?"
+            kept += [row[0] for row in connection.execute(query, [by_name[name].fingerprint]).fetchall()]
     keys = {
         "sample": ids,
         "ref": ref_hashes,
@@ -143,14 +162,15 @@ def create_wide(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE OR REPLACE VIEW wide AS " + wide_sql(current_operators(connection)))
 
 
-def _join(operator: CurrentOperator, has_exact: bool, keys: Mapping[str, str]) -> str:
+def _join(operator: CurrentOperator, names: Set[str], keys: Mapping[str, str]) -> str:
     columns = ", ".join(["key", *(identifier(c) for c in operator.columns)])
     key = f"s.{KEY_COLUMN[operator.keyed_by]}"
+    followed = [name for name in FOLLOWS.get(operator.name, ()) if name in names]
     where = f"fingerprint = {quote(operator.fingerprint)}"
-    where += f" AND key IN {keys['kept' if operator.name == NEAR and has_exact else operator.keyed_by]}" if keys else ""
-    if operator.name == NEAR and has_exact:
-        # A near duplicate of the kept copy is one of each exact copy of it.
-        key = f"coalesce({EXACT}.exact_duplicate_of, s.sample_id)"
+    where += f" AND key IN {keys['kept' if followed else operator.keyed_by]}" if keys else ""
+    if followed:
+        # A copy of the kept picture is one of each picture that was dropped in its favour.
+        key = f"coalesce({', '.join(f'{name}.{KINDS[name][1]}_duplicate_of' for name in followed)}, s.sample_id)"
     return (
         f"\nLEFT JOIN (SELECT {columns} FROM {identifier(signal_table(operator.name))} WHERE {where}) "
         f"{operator.name} ON {operator.name}.key = {key}"
@@ -177,9 +197,9 @@ def _errors(operators: list[CurrentOperator], keys: Mapping[str, str]) -> tuple[
     return f'coalesce({", ".join(found)}) AS "error"', joins
 
 
-def _duplicates(exact: bool, near: bool) -> list[str]:
-    """The four columns over both kinds; null where no corpus operator has seen the sample."""
-    kinds = [(EXACT, "exact")] * exact + [(NEAR, "near")] * near
+def _duplicates(names: Set[str]) -> list[str]:
+    """The four columns over all kinds; null where no corpus operator has seen the sample."""
+    kinds = [(operator, kind, prefix) for operator, (kind, prefix) in KINDS.items() if operator in names]
     if not kinds:
         return [
             "CAST(NULL AS BOOLEAN) AS is_duplicate",
@@ -187,13 +207,13 @@ def _duplicates(exact: bool, near: bool) -> list[str]:
             "CAST(NULL AS UUID) AS duplicate_group",
             "CAST(NULL AS VARCHAR) AS duplicate_kind",
         ]
-    flags = [f"{table}.{kind}_duplicate" for table, kind in kinds]
+    flags = [f"{table}.{prefix}_duplicate" for table, _, prefix in kinds]
     # "or" over known flags: true wins, false only when a flag is known.
     flag = f"(coalesce({', '.join(flags)}) IS NOT NULL AND ({' OR '.join(f'coalesce({f}, false)' for f in flags)}))"
     known = f"CASE WHEN coalesce({', '.join(flags)}) IS NOT NULL THEN {flag} END"
-    of = [f"{table}.{kind}_duplicate_of" for table, kind in reversed(kinds)]
-    groups = [f"{table}.{kind}_group" for table, kind in reversed(kinds)]
-    kind_case = " ".join(f"WHEN {table}.{kind}_duplicate THEN '{kind}'" for table, kind in kinds)
+    of = [f"{table}.{prefix}_duplicate_of" for table, _, prefix in reversed(kinds)]
+    groups = [f"{table}.{prefix}_group" for table, _, prefix in reversed(kinds)]
+    kind_case = " ".join(f"WHEN {table}.{prefix}_duplicate THEN {quote(kind)}" for table, kind, prefix in kinds)
     return [
         f"{known} AS is_duplicate",
         f"coalesce({', '.join(of)}) AS duplicate_of",

@@ -2,29 +2,40 @@
 
 from operators.banding import Banding
 from operators.base import Operator
+from operators.caption_duplicates import CaptionDuplicates
 from operators.caption_quality import CaptionQuality
+from operators.copy_signature import CopySignature
 from operators.exact_duplicates import ExactDuplicates
 from operators.faces import Faces
+from operators.image_embedding import ImageEmbedding
 from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts
+from operators.merged_captions import MergedCaptions
 from operators.moire import Moire
 from operators.near_duplicates import NearDuplicates
 from operators.nsfw import Nsfw
 from operators.over_smooth import OverSmooth
 from operators.oversharpen_halo import OversharpenHalo
 from operators.phash import PHash
+from operators.pixel_duplicates import PixelDuplicates
+from operators.pixel_hash import PixelHash
 from operators.portrait_quality import PortraitQuality
+from operators.protected_copies import ProtectedCopies
 from operators.provenance import Provenance
+from operators.semantic_duplicates import SemanticDuplicates
 from operators.text_area import TextArea
 from operators.texture_loss import TextureLoss
+from operators.turned_hashes import TurnedHashes
 from operators.upsampling_grid import UpsamplingGrid
 
 ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
 OPTIONAL: tuple[Operator, ...] = (
+    *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), ImageEmbedding(), SemanticDuplicates()),
+    *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
 )
-"""Operators that need an optional package or decode pictures at native size, which makes a pass several times slower: listed, documented
-and made by name like the others, but not in the default set."""
+"""Operators that need an optional package, or take longer, for example because they decode pictures at native size: listed, documented and
+made by name like the others, but not in the default set."""

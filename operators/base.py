@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from manifests.errors import MediaError
@@ -134,6 +135,16 @@ class Operator(Protocol):
     def gpus(self) -> float: ...
     def open(self) -> BatchFn:
         """Called once per worker: load weights and heavy packages here, return the function."""
+        ...
+
+
+@runtime_checkable
+class Updatable(Protocol):
+    """A corpus operator that can bring an earlier answer up to date when samples were added, with the result of a full run."""
+
+    def update(self, batch: Batch, before: Columns, known: npt.NDArray[np.bool_]) -> Columns | None:
+        """``before``: the columns of an earlier run, nulls where ``known`` is false: for samples that were not there. The others are
+        as they were, and in the same order among themselves. None: cannot, run in full."""
         ...
 
 

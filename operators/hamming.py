@@ -2,27 +2,71 @@
 
 Norouzi, Punjani and Fleet, "Fast Exact Search in Hamming Space with Multi-Index Hashing" (2014, arXiv:1307.2982): cut the
 hash into four bands of 16 bits. If two hashes differ in at most ``r`` bits, then some band ``b`` differs in at most ``t[b]``
-bits, for any ``t`` with ``sum(t + 1) = r + 1``. So only the buckets within ``t[b]`` flips of a hash's own band are read, and
-every hash met there is compared in full. Nothing is approximate.
+bits, for any ``t`` with ``sum(t + 1) = r + 1``. So only buckets within ``t[b]`` flips of each other are compared, and
+every pair met there is compared in full. Nothing is approximate.
+
+Hashes lie sorted by bucket, so the loop compares one run of memory with another (`operators.hamming_search`).
 """
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-BANDS = 4
-MAX_RADIUS = 20  # more would read so many buckets that comparing all pairs is cheaper
+BANDS, BUCKETS = 4, 65_536
+MAX_RADIUS = 20  # more would compare so many buckets that comparing all pairs is cheaper
 ROWS_A_STEP = 524_288
 PAIRS_A_STEP = 4_000_000
 FEW = 4_096  # comparing all pairs of so many takes less time than loading the compiled search
 
 Hashes = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 Pairs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Index:
+    """Some rows by bucket of each band: ``rows`` (bands, n) ascending within a bucket, ``lines`` their hashes in that order,
+    ``keys`` (bands, n) the bucket of each row in the order of rows, ``starts`` (bands, 65,537)."""
+
+    rows: npt.NDArray[np.int32]
+    lines: Hashes
+    keys: npt.NDArray[np.uint16]
+    starts: npt.NDArray[np.int64]
+
+    def span(self, first: int, last: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(begin, end) in each bucket, (bands, 65,536), of the ``first`` to ``last`` row of the index: they lie side by side there."""
+        begin, end = (self.starts[:, :-1] + counts(self.keys[:, :row]) for row in (first, last))
+        return begin, end
+
+
+def build_index(hashes: Hashes, rows: Rows) -> Index:
+    keys = np.stack([(hashes[rows] >> np.uint64(16 * band)).astype(np.uint16) for band in range(BANDS)])
+    order = np.stack([rows[np.argsort(key, kind="stable")] for key in keys]).astype(np.int32)  # stable: rows ascend within a bucket
+    starts = np.zeros((BANDS, BUCKETS + 1), np.int64)
+    starts[:, 1:] = np.cumsum(counts(keys), axis=1)
+    return Index(order, hashes[order], keys, starts)
+
+
+def counts(keys: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
+    """(bands, 65,536): rows of each bucket."""
+    return np.stack([np.bincount(key, minlength=BUCKETS) for key in keys])
+
+
+def band_flips(radius: int) -> list[int]:
+    """``t`` of each band; -1: the others suffice without this one."""
+    return [(radius + 1) // BANDS - 1 + (band < (radius + 1) % BANDS) for band in range(BANDS)]
+
+
+def band_masks(flips: int) -> npt.NDArray[np.int64]:
+    """All patterns of at most ``flips`` of 16 bits."""
+    patterns = [bits for count in range(flips + 1) for bits in itertools.combinations(range(16), count)]
+    return np.array([sum(1 << bit for bit in bits) for bits in patterns], np.int64)
 
 
 def pair_blocks(
@@ -30,7 +74,7 @@ def pair_blocks(
     radius: int,
     checks: Hashes | None = None,
     check_radius: int = 64,
-    skip: npt.NDArray[np.bool_] | None = None,
+    skip: Mask | None = None,
     threads: int | None = None,
 ) -> Iterator[Pairs]:
     """Every pair ``i < j`` with ``popcount(hashes[i] ^ hashes[j]) <= radius``, once, in blocks, ``i`` ascending.
@@ -42,73 +86,104 @@ def pair_blocks(
 
     Raises ValueError for a radius outside 0 to 20.
     """
-    if not 0 <= radius <= MAX_RADIUS:
-        raise ValueError(f"radius must be 0 to {MAX_RADIUS} bits, not {radius}")
-    n, threads = len(hashes), threads or os.cpu_count() or 1
-    checks = np.zeros(n, np.uint64) if checks is None else checks
-    skip = np.zeros(n, np.bool_) if skip is None else skip
-    if n <= FEW:
-        yield from all_pairs(hashes, radius, checks, check_radius, skip)
-        return
-    index = build_index(np.ascontiguousarray(hashes, np.uint64), radius)
-    from operators.hamming_search import search  # compiles, so only when needed
-
-    capacity = max(PAIRS_A_STEP, 2 * n)  # one row has fewer than n partners, so every call gets on by a row or more
-    buffers = [(np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.uint8)) for _ in range(threads)]
-
-    def part(rows: tuple[int, int], buffer: Pairs) -> int:
-        return int(search(hashes, checks, skip, *index, radius, check_radius, *rows, *buffer))
-
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, n, ROWS_A_STEP):
-            edges = np.linspace(start, min(start + ROWS_A_STEP, n), threads + 1).astype(int).tolist()
-            parts = list(itertools.pairwise(edges))
-            for (first, last), buffer, found in zip(parts, buffers, list(pool.map(part, parts, buffers)), strict=True):
-                if found >= 0:
-                    yield copied(buffer, found)
-                else:  # a dense neighbourhood: in smaller steps, so that rows marked meanwhile are left out
-                    yield from smaller(part, first, last, buffer)
+    yield from _Search(hashes, radius, checks, check_radius, skip, threads).blocks(None)
 
 
-def all_pairs(hashes: Hashes, radius: int, checks: Hashes, check_radius: int, skip: npt.NDArray[np.bool_]) -> Iterator[Pairs]:
-    """The same pairs by comparing everything, a few hundred rows at a time."""
-    step = 256
-    for start in range(0, len(hashes), step):
-        distance = np.bitwise_count(hashes[start : start + step, None] ^ hashes[None, start:])
-        near = np.triu(distance <= radius, 1)
-        near &= np.bitwise_count(checks[start : start + step, None] ^ checks[None, start:]) <= check_radius
-        near &= ~skip[start : start + step, None] & ~skip[None, start:]
-        i, j = np.nonzero(near)
-        yield (i + start).astype(np.int32), (j + start).astype(np.int32), distance[i, j]
+def neighbour_blocks(
+    hashes: Hashes, radius: int, queries: Mask, checks: Hashes | None = None, check_radius: int = 64, threads: int | None = None
+) -> Iterator[Pairs]:
+    """As `pair_blocks`, but every pair (i, j), ``i != j``, with ``queries[i]``: a pair of two queries comes twice."""
+    yield from _Search(hashes, radius, checks, check_radius, None, threads).blocks(queries)
 
 
-def smaller(part: Callable[[tuple[int, int], Pairs], int], first: int, last: int, buffer: Pairs) -> Iterator[Pairs]:
-    """The pairs of a range that overflowed the buffer, in halves that fit."""
-    middle = (first + last) // 2
-    for rows in ((first, middle), (middle, last)):
-        found = part(rows, buffer)
-        if found >= 0:
-            yield copied(buffer, found)
-        else:
-            yield from smaller(part, *rows, buffer)
+def cross_blocks(
+    left: Hashes,
+    right: Hashes,
+    radius: int,
+    left_checks: Hashes,
+    right_checks: Hashes,
+    check_radius: int = 64,
+    threads: int | None = None,
+) -> Iterator[Pairs]:
+    """Every pair of a row of ``left`` and one of ``right`` within the radii, in blocks, the left row ascending."""
+    both, checks = np.concatenate([left, right]), np.concatenate([left_checks, right_checks])
+    ours = np.arange(len(both)) < len(left)
+    for i, j, distance in neighbour_blocks(both, radius, ours, checks, check_radius, threads):
+        other = ~ours[j]
+        yield i[other], j[other] - np.int32(len(left)), distance[other]
 
 
-def copied(buffer: Pairs, count: int) -> Pairs:
-    """The filled part of the buffer, ordered by (i, j)."""
-    left, right, distances = buffer
-    order = np.lexsort((right[:count], left[:count]))
+class _Search:
+    """A search over some hashes: its arguments, and the ways to go through them."""
+
+    def __init__(
+        self, hashes: Hashes, radius: int, checks: Hashes | None, check_radius: int, skip: Mask | None, threads: int | None
+    ) -> None:
+        if not 0 <= radius <= MAX_RADIUS:
+            raise ValueError(f"radius must be 0 to {MAX_RADIUS} bits, not {radius}")
+        n = len(hashes)
+        self.hashes, self.radius, self.check_radius = np.ascontiguousarray(hashes, np.uint64), radius, check_radius
+        self.checks = np.zeros(n, np.uint64) if checks is None else checks
+        self.skip = np.zeros(n, np.bool_) if skip is None else skip
+        self.threads = threads or os.cpu_count() or 1
+
+    def blocks(self, queries: Mask | None) -> Iterator[Pairs]:
+        n = len(self.hashes)
+        rows = np.arange(n) if queries is None else np.flatnonzero(queries)
+        if n <= FEW or not len(rows):
+            yield from self.all_pairs(rows, queries is not None)
+            return
+        from operators.hamming_search import search  # compiles, so only when needed
+
+        index = build_index(self.hashes, np.arange(n))
+        asked = index if queries is None else build_index(self.hashes, rows)
+        flips = np.array(band_flips(self.radius))
+        masks = [band_masks(t) for t in flips.tolist()]
+        capacity = max(PAIRS_A_STEP, 2 * n)  # one row has fewer than n partners, so every call gets on by a row or more
+        buffers = [(np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.uint8)) for _ in range(self.threads)]
+
+        def part(number: int, spans: tuple[Rows, ...]) -> int:
+            """Every ``threads``-th bucket: the pairs found, in the buffer of that number; -1: too many for it."""
+            count = 0
+            for band in range(BANDS):
+                sides = (asked.rows[band], asked.lines[band], index.rows[band], index.lines[band], *(span[band] for span in spans))
+                limits = (self.radius, self.check_radius, flips, band, queries is not None, number, self.threads)
+                count = int(search(self.checks, self.skip, masks[band], *sides, *limits, count, *buffers[number]))
+                if count < 0:
+                    break
+            return count
+
+        def steps(first: int, last: int) -> Iterator[Pairs]:
+            """The pairs of some queries; in smaller steps where they are too many, so that rows marked meanwhile are left out."""
+            # Rows ascend within a bucket, so those behind the first query are a range there, too.
+            behind = index.span(first, n) if queries is None else (index.starts[:, :-1], index.starts[:, 1:])
+            found = list(pool.map(part, range(self.threads), itertools.repeat((*asked.span(first, last), *behind))))
+            if min(found) >= 0:
+                yield joined([(i[:count], j[:count], d[:count]) for (i, j, d), count in zip(buffers, found, strict=True)])
+            else:
+                middle = (first + last) // 2
+                yield from steps(first, middle)
+                yield from steps(middle, last)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            for start in range(0, len(rows), ROWS_A_STEP):
+                yield from steps(start, min(start + ROWS_A_STEP, len(rows)))
+
+    def all_pairs(self, rows: Rows, both: bool) -> Iterator[Pairs]:
+        """The same pairs by comparing everything, a few hundred rows at a time."""
+        everything = np.arange(len(self.hashes))
+        for start in range(0, len(rows), 256):
+            own = rows[start : start + 256]
+            distance = np.bitwise_count(self.hashes[own, None] ^ self.hashes[None])
+            near = (distance <= self.radius) & (np.bitwise_count(self.checks[own, None] ^ self.checks[None]) <= self.check_radius)
+            near &= (own[:, None] != everything) if both else (own[:, None] < everything)
+            near &= ~self.skip[own, None] & ~self.skip[None]
+            i, j = np.nonzero(near)
+            yield own[i].astype(np.int32), j.astype(np.int32), distance[i, j]
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """One block of several, ordered by (i, j)."""
+    left, right, distances = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.argsort((left.astype(np.int64) << 32) | right)
     return left[order], right[order], distances[order]
-
-
-def build_index(hashes: Hashes, radius: int) -> tuple[Any, ...]:
-    """(flips, masks, mask bounds, bucket starts, rows by bucket, hashes by bucket): the last three one line a band."""
-    n = len(hashes)
-    flips = np.array([(radius + 1) // BANDS - 1 + (band < (radius + 1) % BANDS) for band in range(BANDS)])
-    masks = [sum(1 << bit for bit in bits) for count in range(int(flips.max()) + 1) for bits in itertools.combinations(range(16), count)]
-    sizes = np.array([sum(int(m).bit_count() <= t for m in masks) for t in flips])  # masks come by number of bits
-    starts, rows = np.zeros((BANDS, 65_537), np.int64), np.empty((BANDS, n), np.int32)
-    for band in range(BANDS):
-        key = (hashes >> np.uint64(16 * band)).astype(np.uint16)
-        rows[band] = np.argsort(key, kind="stable")  # stable: rows ascend within a bucket
-        starts[band, 1:] = np.cumsum(np.bincount(key, minlength=65_536))
-    return flips, np.array(masks, np.int64), sizes, starts, rows, hashes[rows]

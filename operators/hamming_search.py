@@ -1,6 +1,6 @@
 """The inner loop of `operators.hamming`, compiled. Import it only where pairs are searched: it loads Numba.
 
-Compiled, because candidates must be generated and compared without being stored: there are 6.5 billion of them for a
+Compiled, because candidates must be generated and compared without being stored: there are 3.3 billion of them for a
 million hashes at radius 10.
 """
 
@@ -31,46 +31,55 @@ popcount = compiled(_popcount)
 
 
 def _search(
-    hashes: Any,
     checks: Any,
     skip: Any,
-    flips: Any,
     masks: Any,
-    sizes: Any,
-    starts: Any,
     rows: Any,
-    by_bucket: Any,
+    lines: Any,
+    other_rows: Any,
+    other_lines: Any,
+    first: Any,
+    last: Any,
+    begin: Any,
+    end: Any,
     radius: int,
     check_radius: int,
-    first: int,
-    last: int,
+    flips: Any,
+    band: int,
+    both: bool,
+    part: int,
+    parts: int,
+    count: int,
     left: Any,
     right: Any,
     distances: Any,
 ) -> int:
-    """Writes the pairs of rows ``first`` to ``last`` into the last three arrays; their number, or -1 when they do not fit.
+    """Writes the pairs of one band into the last three arrays from ``count`` on; the new count, or -1 when they do not fit.
 
-    ``flips`` to ``by_bucket`` are what `operators.hamming.build_index` returns. Releases the interpreter lock.
+    The queries ``lines[first[k]:last[k]]`` of each bucket ``k`` are compared with ``other_lines[begin[o]:end[o]]`` of all
+    buckets ``o`` that differ from it by one of the ``masks``: a run of memory with another. Of the buckets with queries every
+    ``parts``-th is done, from ``part`` on. A pair is (i, j) with j > i, or any j if ``both``. Releases the interpreter lock.
     """
-    count, capacity = 0, len(left)
-    wanted = first + np.flatnonzero(~skip[first:last])
-    for band in range(4):
-        # All of one mask before the next, in the order of the buckets: memory is then read almost in sequence.
-        keys = ((hashes[wanted] >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.int64)
-        order = np.argsort(keys)
-        keys, queries = keys[order], wanted[order]
-        own = hashes[queries]
-        for m in range(sizes[band]):
-            for q in range(len(queries)):
-                bucket = keys[q] ^ masks[m]
-                for at in range(starts[band, bucket], starts[band, bucket + 1]):
-                    difference = own[q] ^ by_bucket[band, at]
+    capacity = len(left)
+    asked = np.flatnonzero(last > first)[part::parts]
+    for m in range(len(masks)):
+        for bucket in asked:
+            other = bucket ^ masks[m]
+            low, high = begin[other], end[other]
+            if low == high:
+                continue
+            run = other_lines[low:high]  # counted from 0: no index can be negative, and the loop loses the test for it
+            for q in range(first[bucket], last[bucket]):
+                own = lines[q]
+                for at in range(high - low):
+                    difference = own ^ run[at]
                     if popcount(difference) <= radius:
-                        i, j = queries[q], rows[band, at]
-                        new = j > i and not skip[j] and popcount(checks[i] ^ checks[j]) <= check_radius
+                        i, j = rows[q], other_rows[low + at]
+                        new = (j > i or (both and j != i)) and not skip[i] and not skip[j]
+                        new = new and popcount(checks[i] ^ checks[j]) <= check_radius
                         for earlier in range(band):  # an earlier band has found this pair already
-                            part = (difference >> np.uint64(16 * earlier)) & np.uint64(0xFFFF)
-                            new = new and popcount(part) > flips[earlier]
+                            bits = (difference >> np.uint64(16 * earlier)) & np.uint64(0xFFFF)
+                            new = new and popcount(bits) > flips[earlier]
                         if new:
                             if count == capacity:
                                 return -1

@@ -128,6 +128,34 @@ def ingest(
 
 
 @app.command()
+def protect(
+    lake: LakeArgument,
+    path: Annotated[str, typer.Argument(help="Evaluation pictures: folder, tar, table or annotation file, as for ingest.")],
+    name: Annotated[str | None, typer.Option(help="Name of the set. Default: the folder's or file's name.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Default: guessed from the path.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Protect an evaluation set: its pictures are never exported, and no copy of them gets into a tier.
+
+    The next `goldsieve run` (or `measure LAKE protected_copies`, then `tier`) finds the copies.
+
+    Example: goldsieve protect ./lake imagenet/val --name imagenet-val
+    """
+    from manifests.store import create_lake
+    from pipelines.progress import Reporter
+    from pipelines.run import protect as protect_source
+    from pipelines.run import recorded_run
+    from pipelines.sources import SourceSpec
+
+    with create_lake(lake) as opened, recorded_run(opened, "protect", None, "inline") as (_, counts):
+        result = protect_source(opened, SourceSpec(path, kind, name), Reporter(quiet=quiet))
+        counts.update(vars(result))
+        total = opened.value("SELECT count(*) FROM wide WHERE is_protected")
+    emit_rows([vars(result)])
+    out().print(f"{cell(total)} samples of the lake are protected. Run your recipe again: it finds the copies among the others.")
+
+
+@app.command()
 def measure(
     lake: LakeArgument,
     operators: Annotated[

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from manifests.errors import GoldsieveError
+from operators.near_duplicates import Group
 from pipelines.isolation import Isolated, in_child_process
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Started, Task, Worker
@@ -18,6 +19,9 @@ from pipelines.worker import BlockResult, Started, Task, Worker
 EngineName = Literal["ray", "inline"]
 OnRows = Callable[[int, int], None]
 """Called with (samples, failed) as work ends; may come several times a block."""
+
+PARTITIONED_ROWS, SLICE_ROWS = 20_000_000, 5_000_000
+"""From so many rows on near duplicates are searched by Ray tasks, each over two slices of so many rows."""
 
 BLOCK_ROWS = 2048
 FIRST_BLOCK_ROWS = 256
@@ -41,6 +45,10 @@ class Engine(Protocol):
     def isolated(self) -> Isolated: ...
     def threads(self) -> int:
         """Threads inside one worker."""
+        ...
+
+    def grouping(self, rows: int, folder: Path | None) -> Group | None:
+        """How near duplicates of so many rows are grouped by several machines; None: better in this process. ``folder``: shared."""
         ...
 
     def close(self) -> None: ...
@@ -67,6 +75,9 @@ class InlineEngine:
 
     def threads(self) -> int:
         return usable_cores()
+
+    def grouping(self, rows: int, folder: Path | None) -> None:
+        return None
 
     def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
         with contextlib.closing(Worker(task)) as worker, contextlib.ExitStack() as all_notes:

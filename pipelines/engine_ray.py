@@ -3,6 +3,7 @@
 Large blocks and few processes, because a worker's start and each task cost more than the work of small ones.
 """
 
+import functools
 import importlib
 import logging
 import os
@@ -15,7 +16,9 @@ from typing import Any
 import pyarrow as pa
 
 from manifests.errors import GoldsieveError
-from pipelines.engine import EngineName, InlineEngine, OnRows, WorkerDied, blocks, usable_cores
+from operators.near_duplicates import Group
+from pipelines.duplicates_ray import kept_rows_in
+from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, usable_cores
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker
@@ -130,6 +133,11 @@ class RayEngine:
             return result
 
         return run
+
+    def grouping(self, rows: int, folder: Path | None) -> Group | None:
+        if rows < PARTITIONED_ROWS or folder is None:
+            return None
+        return functools.partial(kept_rows_in, folder.parent / "pairs", max(4, rows // SLICE_ROWS), self._ray)
 
     def close(self) -> None:
         if self._started:

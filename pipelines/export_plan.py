@@ -110,6 +110,10 @@ def order_sql(seed: int) -> str:
     return f"md5_number_upper({quote(f'{int(seed)}:')} || CAST(sample_id AS VARCHAR))"
 
 
+def _exported(settings: ExportSettings) -> str:
+    return f"wide WHERE tier = {quote(settings.tier)} AND NOT is_protected"
+
+
 def plan_sql(settings: ExportSettings, columns: Sequence[str]) -> str:
     """SQL of what `plan_export` takes: one row a sample, in order."""
     record = ", ".join(f"{identifier(c)} := {identifier(c)}" for c in columns)
@@ -120,7 +124,7 @@ def plan_sql(settings: ExportSettings, columns: Sequence[str]) -> str:
     return (
         f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "
         "CAST(strlen(record) AS BIGINT) AS record, md5_number_upper(record) AS content "
-        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM wide WHERE tier = {quote(settings.tier)}) "
+        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM {_exported(settings)}) "
         f"ORDER BY order_key, sample_id {limit}"
     )
 
@@ -129,7 +133,7 @@ def rows_sql(settings: ExportSettings, columns: Sequence[str], first: int, last:
     """SQL of the full rows with order keys ``first..last``, in order."""
     names = ", ".join(identifier(c) for c in columns)
     return (
-        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM wide WHERE tier = {quote(settings.tier)}) "
+        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM {_exported(settings)}) "
         f"WHERE order_key BETWEEN CAST({first} AS UBIGINT) AND CAST({last} AS UBIGINT) ORDER BY order_key, sample_id"
     )
 

@@ -14,7 +14,8 @@ from manifests import Lake
 from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
 from manifests.wide import words_of
-from operators.base import Batch, settings
+from operators.base import Batch, Updatable, settings
+from operators.near_duplicates import NearDuplicates
 from pipelines import journal
 from pipelines.engine import Engine, WorkerDied
 from pipelines.isolation import measure_suspects
@@ -176,11 +177,19 @@ def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: 
     done = lake.rows("SELECT input_digest, snapshot FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
     if done and lake.inputs_version(words_of(*corpus_sql(use))) <= done[0]["snapshot"]:
         return 0, 0
-    table, digest = corpus_input(lake, run)
+    table, digest, before = corpus_input(lake, run, done[0]["input_digest"] if done else "")
     if done and done[0]["input_digest"] == digest:
         return 0, 0
     with reporter.meter(run.name, table.num_rows) as on_rows:
-        columns = operator.open()(Batch(table.select(list(operator.reads.columns)), ()))
+        batch = Batch(table.select(list(operator.reads.columns)), ())
+        columns = None
+        if before is not None and isinstance(operator, Updatable):
+            columns = operator.update(
+                batch, {name: before[name].combine_chunks() for name in operator.adds.names}, before["known"].to_numpy()
+            )
+        if columns is None and isinstance(operator, NearDuplicates):
+            columns = operator.mark(batch, engine.grouping(table.num_rows, lake.notes))
+        columns = columns or operator.open()(batch)
         check_promise(operator, columns, table.num_rows)
         part = signal_part(
             lake.address.data, f"signal_{use.name}", operator.adds, table["sample_id"].combine_chunks(), use.fingerprint, run_id, columns

@@ -8,11 +8,13 @@ from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
 from manifests.wide import KEY_COLUMN, narrow
+from operators.base import Updatable
 from pipelines.passes import OperatorUse, Pass
 
 REFERENCE_COLUMNS = ("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash")
 TODO = "todo"
 """Bit ``i`` is set where operator ``i`` of the pass lacks a result for the row."""
+DIGEST = "SELECT concat(count(*), ':', bit_xor(hash(c))) FROM {} c"
 KEY = "goldsieve_key"
 """What the result will be stored under, in passes that do not read media (the others know it after reading)."""
 
@@ -74,8 +76,12 @@ def corpus_sql(use: OperatorUse) -> tuple[str, ...]:
     return ("sample_id", "media_hash", *use.operator.reads.columns, use.when, use.operator.reads.order_by)
 
 
-def corpus_input(lake: Lake, run: Pass) -> tuple[pa.Table, str]:
-    """All rows of a corpus operator, best first, and a digest of them that tells whether they changed."""
+def corpus_input(lake: Lake, run: Pass, seen: str = "") -> tuple[pa.Table, str, pa.Table | None]:
+    """All rows of a corpus operator, best first, and a digest of them that tells whether they changed.
+
+    Also, if the rows with the digest ``seen`` are all there, unchanged and in the same order among themselves, what the operator
+    said of each row (null of the others) with a column ``known``; else None.
+    """
     (use,) = run.uses
     reads = use.operator.reads
     columns = ", ".join(identifier(c) for c in dict.fromkeys(("sample_id", "media_hash", *reads.columns)))
@@ -86,14 +92,21 @@ def corpus_input(lake: Lake, run: Pass) -> tuple[pa.Table, str]:
         f"CREATE OR REPLACE TEMP TABLE corpus_input AS "
         f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS preference FROM {wide} wide {when}"
     )
-    digest = lake.value("SELECT concat(count(*), ':', bit_xor(hash(c))) FROM corpus_input c")
+    digest = str(lake.value(DIGEST.format("corpus_input")))
+    answers = f"(SELECT * FROM {identifier(signal_table(use.name))} WHERE fingerprint = {quote(use.fingerprint)})"
+    rows = "corpus_input {} JOIN " + f"{answers} a ON a.key = sample_id"
+    old = f"SELECT {columns}, row_number() OVER (ORDER BY preference) AS preference FROM {rows.format('SEMI')}"
     lake.connection.execute("SET arrow_lossless_conversion = true")  # ids as UUIDs, not as text
     try:
+        before = None
+        if seen and isinstance(use.operator, Updatable) and digest != seen and lake.value(DIGEST.format(f"({old})")) == seen:
+            said = ", ".join(f"a.{identifier(name)}" for name in use.operator.adds.names)
+            before = lake.query(f"SELECT {said}, a.key IS NOT NULL AS known FROM {rows.format('LEFT')} ORDER BY preference")
         table = lake.query(f"SELECT {columns} FROM corpus_input ORDER BY preference")
     finally:
         lake.connection.execute("SET arrow_lossless_conversion = false")
         lake.connection.execute("DROP TABLE corpus_input")
-    return _plain_booleans(table), str(digest)
+    return _plain_booleans(table), digest, _plain_booleans(before) if before is not None else None
 
 
 def _plain_booleans(table: pa.Table) -> pa.Table:

@@ -1,6 +1,7 @@
 """The whole job, and each of its steps, as functions. Every command of the command line is a thin skin over one of these."""
 
 import contextlib
+import dataclasses
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from operators import ALL
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
 from pipelines.data_card import CardFacts
-from pipelines.engine import Engine, EngineName, make_engine
+from pipelines.engine import PARTITIONED_ROWS, Engine, EngineName, make_engine
 from pipelines.export import ExportResult, export, finished_before
 from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse, plan_passes
@@ -26,6 +27,7 @@ from pipelines.recipe import Recipe, load_recipe
 from pipelines.sources import SourceSpec, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
 from quality.presets import scale_warnings
+from quality.rules import Rule, Tiers
 from quality.tiers import Movement, compile_tiers, funnel, movement
 
 
@@ -91,9 +93,30 @@ def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     )
     if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
         return False
-    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
-    lake.write_tiers(recipe.name, recipe.digest, recipe.tiers.as_dict(), compiled.select_sql, run_id, version)
+    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
+    lake.write_tiers(recipe.name, recipe.digest, compiled.tiers.as_dict(), compiled.select_sql, run_id, version)
     return True
+
+
+def protect(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
+    """List a source of evaluation pictures and protect it: neither they nor copies of them get into a tier or an export."""
+    result = ingest(lake, spec, reporter)
+    lake.protect(result.source)
+    return result
+
+
+def guarded(lake: Lake, tiers: Tiers) -> Tiers:
+    """The tiers, each with a rule that protected samples and their copies fail, if the lake has protected sources."""
+    if not lake.protected():
+        return tiers
+    rule = Rule("not protected", "not is_protected and not near_protected")
+    return Tiers(tuple(dataclasses.replace(t, rules=(rule, *(r for r in t.rules if r.name != rule.name))) for t in tiers.tiers))
+
+
+def with_protection(lake: Lake, uses: Sequence[OperatorUse]) -> Sequence[OperatorUse]:
+    """The operators, and the one that finds copies of protected samples if the lake has any."""
+    named = {use.name for use in uses}
+    return [*uses, *default_uses(["protected_copies"])] if lake.protected() and "protected_copies" not in named else uses
 
 
 def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
@@ -105,7 +128,7 @@ def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
 def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
     """What applying the rules would move, without writing."""
     warn_of_scales(lake, recipe)
-    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
+    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
     return movement(lake.connection, compiled, f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
 
 
@@ -130,13 +153,13 @@ def export_tier(
         raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
     if not overwrite and (done := finished_before(lake, recipe.export, recipe.digest)):
         return done
-    compiled = compile_tiers(lake.connection, recipe.tiers, narrow=narrow)
+    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
     facts = CardFacts(
-        rules=recipe.tiers.rows(),
+        rules=compiled.tiers.rows(),
         funnel=[{**step} for step in funnel(lake.connection, compiled)],
         columns={row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()},
     )
-    total = lake.value("SELECT count(*) FROM wide WHERE tier = ?", [recipe.export.tier])
+    total = lake.value("SELECT count(*) FROM wide WHERE tier = ? AND NOT is_protected", [recipe.export.tier])
     with reporter.meter(f"export {recipe.export.tier}", total) as count, Reader() as reader:
         last = 0
 
@@ -198,10 +221,11 @@ def run_recipe(
     reporter = reporter or Reporter()
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
         ingested = tuple(ingest(lake, spec, reporter, again=False) for spec in recipe.sources)
-        prepare(lake, recipe.operators)
-        compile_tiers(lake.connection, recipe.tiers, narrow=narrow)  # a wrong rule is found now, not after a night of measuring
+        uses = with_protection(lake, recipe.operators)
+        prepare(lake, uses)
+        compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
         only = sample_sql(sample) if sample else ""
-        measured = tuple(measure_with(lake, recipe.operators, engine, address, run_id, reporter, only))
+        measured = tuple(measure_with(lake, uses, engine, address, run_id, reporter, only))
         tier(lake, recipe, run_id)
         exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
         tiers = tier_counts(lake)
@@ -253,6 +277,9 @@ class LazyEngine:
 
     def threads(self) -> int:
         return self._start().threads()
+
+    def grouping(self, *arguments: Any) -> Any:
+        return self._start().grouping(*arguments) if self.name == "ray" and arguments[0] >= PARTITIONED_ROWS else None
 
     def close(self) -> None:
         if self._engine is not None:

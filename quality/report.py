@@ -16,6 +16,9 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
+from manifests.wide import EVIDENCE
+from quality.why_text import evidence_text
+
 ReadBytes = Callable[[str, int | None, int | None], bytes]
 """uri, offset, length -> the sample's bytes (offset and length are None for a whole file)."""
 
@@ -157,9 +160,12 @@ def _thumbnails(lake: Queryable, read: ReadBytes, ids: set[str]) -> dict[str, Th
     if not ids:
         return {}
     listed = ", ".join(f"'{i}'" for i in sorted(ids))  # they came out of the lake as UUIDs: nothing to escape
+    have = lake.query("SELECT * FROM wide LIMIT 0").column_names
+    evidence = "".join(f", {name}" for name in EVIDENCE if name in have)
     rows = _rows(
         lake,
-        f"""SELECT {_ID}, key, uri, byte_offset, byte_length, caption, format, width, height, tier, is_duplicate, duplicate_group, "error"
+        f"""SELECT {_ID}, key, uri, byte_offset, byte_length, caption, format, width, height, tier, is_duplicate, duplicate_group,
+            duplicate_kind, "error"{evidence}
         FROM wide WHERE CAST(sample_id AS VARCHAR) IN ({listed})""",
     )
     return {row["sample_id"]: _thumbnail(row, read) for row in rows}
@@ -167,7 +173,8 @@ def _thumbnails(lake: Queryable, read: ReadBytes, ids: set[str]) -> dict[str, Th
 
 def _thumbnail(row: Mapping[str, Any], read: ReadBytes) -> Thumbnail:
     size = f"{row['width']} x {row['height']}" if row["width"] else ""
-    facts = " · ".join(part for part in (size, row["format"], row["tier"]) if part)
+    copy = f"{row['duplicate_kind']} copy{evidence_text(row)}" if row["is_duplicate"] else ""
+    facts = " · ".join(part for part in (size, row["format"], row["tier"], copy) if part)
     kept = row["duplicate_group"] is not None and row["is_duplicate"] is False
     url, why = "", row["error"] or ""
     if not why:

@@ -9,7 +9,7 @@ from uuid import UUID
 from manifests import Lake
 from manifests.errors import UsageError
 from manifests.tables import signal_table
-from manifests.wide import DUPLICATE_COLUMNS, EXACT, KEY_COLUMN, NEAR, SAMPLE_COLUMNS, current_operators, wide_rows_sql
+from manifests.wide import DUPLICATE_COLUMNS, EVIDENCE, KEY_COLUMN, KINDS, SAMPLE_COLUMNS, current_operators, wide_columns, wide_rows_sql
 
 MAX_MATCHES = 10
 MAX_MEMBERS = 50
@@ -95,22 +95,20 @@ def _story(lake: Lake, name: str) -> Story:
 
 def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     """The members of a duplicate group, the kept one first; of a large group the first by key."""
-    by_name = {o.name: o for o in current_operators(lake.connection)}
-    # Looked up table by table: a filter on ``wide`` would join it all.
-    kept, parameters = "SELECT CAST($group AS UUID) AS id", {"group": group}
-    if NEAR in by_name:
-        kept += f" UNION SELECT key FROM {signal_table(NEAR)} WHERE near_group = $group AND fingerprint = $near"
-        parameters["near"] = by_name[NEAR].fingerprint
-    members = kept
-    if EXACT in by_name:
-        members += f" UNION SELECT key FROM {signal_table(EXACT)} WHERE exact_duplicate_of IN ({kept}) AND fingerprint = $exact"
-        parameters["exact"] = by_name[EXACT].fingerprint
+    operators = current_operators(lake.connection)
+    # Looked up table by table, copies of copies last: a filter on ``wide`` would join it all.
+    members, parameters = "SELECT CAST($group AS UUID) AS id", {"group": group}
+    for operator in sorted((o for o in operators if o.name in KINDS), key=lambda o: list(KINDS).index(o.name), reverse=True):
+        of = f"{KINDS[operator.name][1]}_duplicate_of"
+        members += f" UNION SELECT key FROM {signal_table(operator.name)} WHERE {of} IN ({members}) AND fingerprint = ${operator.name}"
+        parameters[operator.name] = operator.fingerprint
     found = lake.rows(
         f"""SELECT CAST(sample_id AS VARCHAR) AS id FROM refs WHERE sample_id IN ({members}) AND NOT vanished
         ORDER BY sample_id <> $group, key LIMIT {MAX_MEMBERS}""",
         parameters,
     )
-    columns = "sample_id, source, key, width, height, duplicate_kind, is_duplicate"
+    shown = wide_columns(operators)
+    columns = ", ".join(["sample_id, source, key, width, height, duplicate_kind, is_duplicate", *(c for c in EVIDENCE if c in shown)])
     rows = wide_rows_sql(lake.connection, [row["id"] for row in found], columns, "duplicate_group")
     return lake.rows(
         f"""SELECT {columns} FROM ({rows}) WHERE duplicate_group = $group

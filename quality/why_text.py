@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from manifests.wide import EVIDENCE
 from quality.why import Story
 
 INDENT = "  "
@@ -38,7 +39,7 @@ def story_text(story: Story) -> str:
         for copy in story.duplicates:
             kept = f"{copy['duplicate_kind'] or 'a'} copy" if copy["is_duplicate"] else "kept"
             here = "  <- this sample" if copy["sample_id"] == sample["sample_id"] else ""
-            lines.append(f"{INDENT}{kept}: {copy['source']} {copy['key']} ({copy['width']} x {copy['height']}){here}")
+            lines.append(f"{INDENT}{kept}: {copy['source']} {copy['key']} ({copy['width']} x {copy['height']}){evidence_text(copy)}{here}")
     lines.append("measured by")
     for row in story.lineage:
         if row["state"] == "not measured":
@@ -46,6 +47,13 @@ def story_text(story: Story) -> str:
         else:
             lines.append(f"{INDENT}{row['operator']} {row['fingerprint']} on {row['host']} ({row['engine']}), run of {row['run_started']}")
     return "\n".join(lines)
+
+
+def evidence_text(copy: Mapping[str, Any]) -> str:
+    """ ", 4 bits of phash, 2 bits of dhash": how near a copy is to the kept one; empty for the kept one and for equal files."""
+    if not copy["is_duplicate"]:
+        return ""
+    return "".join(f", {_value(copy[name])} {unit}" for name, unit in EVIDENCE.items() if copy.get(name) is not None)
 
 
 def _value(value: Any) -> str:

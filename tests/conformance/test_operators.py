@@ -41,6 +41,7 @@ SAMPLE_COLUMNS: dict[str, pa.DataType] = {
     "sample_id": pa.uuid(),
     **{f.name: f.type for f in manifests.schema.REFERENCE},
     **{f.name: f.type for f in manifests.schema.MEDIA},
+    "is_protected": pa.bool_(),
 }
 """Columns of ``wide`` that are there before any operator ran."""
 
@@ -115,6 +116,13 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         "phash": [0x0F0F0F0F0F0F0F0F ^ (2**n - 1) for n in range(0, 60, 4)] + [None, 1],
         "dhash": [0x123456789ABCDEF0, 0x123456789ABCDEF1, None],
         "exact_duplicate": [False, False, False, True, None],
+        "near_duplicate": [False, False, True, None],
+        "exact_duplicate_of": [uuid.UUID(int=1).bytes, None, None, None],
+        "near_duplicate_of": [uuid.UUID(int=2).bytes, None, None, None],
+        "pixel_hash": [uuid.UUID(int=n).bytes for n in range(9)] + [None],
+        "image_embedding": [[1.0, 0.0, n / 10] for n in range(9)] + [None],
+        "captions": [["A dog."], ["A dog", "Two dogs play"], None],
+        "is_protected": [False, False, False, True],
     }
     made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
     return made, [files[n % len(files)] for n in range(count)]
@@ -162,6 +170,8 @@ def test_keeps_rows_and_promise(operator: Operator) -> None:
     columns = open_once(operator)(batch_of(operator, *samples(count(operator))))
     keep_promise(operator, columns, count(operator))
     for added in operator.adds:
+        if added.name == "near_points":
+            continue  # only with the setting `strong`; see tests/operators/test_copies.py
         assert columns[added.name].null_count < count(operator), f"{added.name} was measured for no sample"
 
 
@@ -247,15 +257,18 @@ def test_fingerprint_is_what_lakes_already_hold() -> None:
     """A literal: if this changes, every lake would be measured anew."""
     near = next(operator for operator in ALL if operator.name == "near_duplicates")
     keep = "width * height desc, byte_length desc"
-    assert settings(near) == {"radius": 10, "check_radius": 12, "keep": keep}
-    assert fingerprint(near) == "9331c0b8c15ef116"
+    assert settings(near) == {"radius": 10, "check_radius": 12, "keep": keep, "strong": False, "points": 9, "turned": False}
+    assert fingerprint(near) == "32f36ef1b0211005"
 
 
 @by_name(list(EVERY))
 def test_every_setting_changes_the_fingerprint(operator: Operator) -> None:
     for name, value in settings(operator).items():
         other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.1, str: lambda v: v + " "}[type(value)](value)
-        changed = dataclasses.replace(operator, **{name: other})  # type: ignore[type-var]
+        try:
+            changed = dataclasses.replace(operator, **{name: other})  # type: ignore[type-var]
+        except ValueError:  # a refused value has no fingerprint
+            continue
         assert fingerprint(changed) != fingerprint(operator), name
         assert fingerprint(dataclasses.replace(changed, **{name: value})) == fingerprint(operator)  # type: ignore[type-var]
 

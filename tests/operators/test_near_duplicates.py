@@ -57,8 +57,20 @@ def found(*args: object, **options: object) -> list[tuple[int, int, int]]:
 def test_all_pairs_are_those_of_brute_force(seed: int, radius: int, centres: int, copies: int, flips: int) -> None:
     hashes = clustered(seed, centres, copies, flips)
     skip, checks = np.arange(len(hashes)) % 7 == 3, hashes[::-1].copy()
-    pairs = [p for block in hamming.all_pairs(hashes, radius, checks, 40, skip) for p in zip(*(c.tolist() for c in block), strict=True)]
-    assert pairs == found(hashes, radius, checks, 40, skip)
+    compiled = found(hashes, radius, checks, 40, skip)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "FEW", 10**9)
+        assert found(hashes, radius, checks, 40, skip) == compiled
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 20), st.integers(0, 60), st.integers(0, 5), st.integers(0, 14), st.integers(1, 9))
+def test_neighbours_are_those_of_brute_force(seed: int, radius: int, centres: int, copies: int, flips: int, every: int) -> None:
+    hashes = clustered(seed, centres, copies, flips)
+    queries = np.arange(len(hashes)) % every == 0
+    got = [pair for b in hamming.neighbour_blocks(hashes, radius, queries) for pair in zip(*(c.tolist() for c in b), strict=True)]
+    both = brute_force(hashes, radius) | {(j, i, d) for i, j, d in brute_force(hashes, radius)}
+    assert got == sorted((i, j, d) for i, j, d in both if queries[i])
 
 
 @settings(max_examples=60, deadline=None)
