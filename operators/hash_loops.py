@@ -71,9 +71,8 @@ def _projected(picture: Any, rows: Any, columns: Any) -> Any:
 projected = compiled(_projected, _MATRIX(_MATRIX, _MATRIX, _MATRIX), nogil=True)
 
 
-def _hashes(gray: Any, limit: int, dct_rows: Any, dct_columns: Any, lanczos_rows: Any, lanczos_columns: Any) -> Any:
-    """(phash, dhash) of a luma picture of any size; ``limit`` and the matrices are those of `operators.phash`."""
-    picture = small(gray, limit)
+def _small_hashes(picture: Any, dct_rows: Any, dct_columns: Any, lanczos_rows: Any, lanczos_columns: Any) -> Any:
+    """(phash, dhash) of what `small` returns; the matrices are those of `operators.phash` for its size."""
     # Whole units are far below the noise of 8-bit pixels; without them float dust would decide the bits of flat pictures.
     low = np.rint(projected(picture, dct_rows, dct_columns))
     edges = np.rint(projected(picture, lanczos_rows, lanczos_columns))
@@ -87,4 +86,13 @@ def _hashes(gray: Any, limit: int, dct_rows: Any, dct_columns: Any, lanczos_rows
     return phash, dhash
 
 
-hashes = compiled(_hashes, types.UniTuple(types.uint64, 2)(_PLANE, types.int64, _MATRIX, _MATRIX, _MATRIX, _MATRIX), nogil=True)
+_BOTH = types.UniTuple(types.uint64, 2)
+small_hashes = compiled(_small_hashes, _BOTH(_MATRIX, _MATRIX, _MATRIX, _MATRIX, _MATRIX), nogil=True)
+
+
+def _hashes(gray: Any, limit: int, dct_rows: Any, dct_columns: Any, lanczos_rows: Any, lanczos_columns: Any) -> Any:
+    """(phash, dhash) of a luma picture of any size, in one call."""
+    return small_hashes(small(gray, limit), dct_rows, dct_columns, lanczos_rows, lanczos_columns)
+
+
+hashes = compiled(_hashes, _BOTH(_PLANE, types.int64, _MATRIX, _MATRIX, _MATRIX, _MATRIX), nogil=True)

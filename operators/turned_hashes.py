@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import BatchFn, Reads, Row, Scope, field, per_row
-from operators.phash import VIEW, Floats, dhash, phash, shrink
+from operators.phash import SMALL, VIEW, Floats, matrices
 
 HASHES = pa.list_(pa.uint64())
 
@@ -30,13 +30,11 @@ class TurnedHashes:
     )
 
     def open(self) -> BatchFn:
-        import cv2
-
-        cv2.setNumThreads(1)  # rows run in parallel already
+        from operators.hash_loops import small, small_hashes
 
         def measure(row: Row) -> dict[str, list[int]]:
-            ways = orientations(shrink(row.view(VIEW)))
-            return {"phash_turned": [phash(way) for way in ways], "dhash_turned": [dhash(way) for way in ways]}
+            pairs = [small_hashes(way, *matrices(*way.shape)) for way in orientations(small(row.view(VIEW), SMALL))]
+            return {"phash_turned": [phash for phash, _ in pairs], "dhash_turned": [dhash for _, dhash in pairs]}
 
         return per_row(self.adds, measure)
 
