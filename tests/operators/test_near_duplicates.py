@@ -149,6 +149,8 @@ def test_groups_do_not_chain() -> None:
         "near_duplicate_of": [None, 0, None, 2],
         "near_group": [0, 0, 2, 2],
         "near_distance": [None, 6, None, 6],
+        "near_check": [None, 0, None, 0],
+        "near_points": [None] * 4,
     }
 
 
