@@ -43,8 +43,8 @@ class Engine(Protocol):
 
     @property
     def isolated(self) -> Isolated: ...
-    def threads(self) -> int:
-        """Threads inside one worker."""
+    def threads(self, gpus: float) -> int:
+        """Processors of one worker of a pass that asks for so many GPUs."""
         ...
 
     def grouping(self, rows: int, folder: Path | None) -> Group | None:
@@ -73,7 +73,7 @@ class InlineEngine:
     def isolated(self) -> Isolated:
         return in_child_process
 
-    def threads(self) -> int:
+    def threads(self, gpus: float) -> int:
         return usable_cores()
 
     def grouping(self, rows: int, folder: Path | None) -> None:

@@ -23,8 +23,9 @@ from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker
 
-MAX_THREADS = 4
-"""Threads in one actor: beyond about four, Python's lock costs more than another process does."""
+GPU_THREADS = 4
+"""Processors of an actor that has a GPU: they decode for it. All others have one: two processes do more than two threads, which
+wait for Python's lock."""
 
 SMALL_ROWS = 50_000
 """A pass over so few captions or columns is done in the driver before an actor has started."""
@@ -65,19 +66,21 @@ class RayEngine:
             logging.getLogger("ray.data").removeHandler(handler)
         logging.getLogger("ray.data").propagate = False
 
-    def threads(self) -> int:
-        return min(MAX_THREADS, self._cpus())
+    def threads(self, gpus: float) -> int:
+        return max(1, min(GPU_THREADS, int(self._resource("CPU")))) if gpus else 1
 
-    def _cpus(self) -> int:
+    def _resource(self, name: str) -> float:
         resources: dict[str, float] = self._ray.cluster_resources()
-        return max(1, int(resources.get("CPU", 1)))
+        return resources.get(name, 0.0)
 
     def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
-        gpus = max((use.operator.gpus for use in task.run.uses), default=0.0)
+        gpus = task.run.gpus
         if not (gpus or task.run.reads_media) and rows.num_rows <= SMALL_ROWS:
             yield from InlineEngine().run(task, rows, notes, on_rows)
             return
-        actors = max(1, self._cpus() // task.threads)
+        actors = max(1, int(self._resource("CPU")) // task.threads)
+        if gpus:
+            actors = max(1, min(actors, int(self._resource("GPU") / gpus)))
         work = list(blocks(rows))
         if not work:
             return
@@ -122,8 +125,7 @@ class RayEngine:
         ray = self._ray
 
         def run(task: Task, rows: pa.Table) -> BlockResult | str:
-            gpus = max((use.operator.gpus for use in task.run.uses), default=0.0)
-            remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(_measure_once)
+            remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=task.run.gpus)(_measure_once)
             try:
                 result: BlockResult = ray.get(remote.remote(task, rows))
             except ray.exceptions.WorkerCrashedError as error:

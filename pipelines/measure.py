@@ -95,7 +95,7 @@ def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: R
     pending = find_pending(lake, run, only)
     if not pending:
         return 0, 0
-    task = Task(run, lake.address.data, run_id, engine.threads())
+    task = Task(run, lake.address.data, run_id, engine.threads(run.gpus))
     committer = _Committer(lake, run)
     size = REFERENCE_WAVE if run.reads_media else COLUMN_WAVE
     with reporter.meter(run.name, pending) as on_rows:

@@ -84,6 +84,10 @@ class Pass:
         return any(use.operator.reads.views for use in self.uses)
 
     @property
+    def gpus(self) -> float:
+        return max(use.operator.gpus for use in self.uses)
+
+    @property
     def name(self) -> str:
         return ", ".join(use.name for use in self.uses)
 

@@ -275,8 +275,8 @@ class LazyEngine:
     def isolated(self) -> Any:
         return self._start().isolated
 
-    def threads(self) -> int:
-        return self._start().threads()
+    def threads(self, gpus: float) -> int:
+        return self._start().threads(gpus)
 
     def grouping(self, *arguments: Any) -> Any:
         return self._start().grouping(*arguments) if self.name == "ray" and arguments[0] >= PARTITIONED_ROWS else None
