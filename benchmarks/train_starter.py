@@ -74,52 +74,6 @@ def teacher_scores(work: Path, teacher: str, laion: str, most: int) -> dict[str,
     return dict(zip(map(str, names), map(float, scores), strict=True))
 
 
-def dequantised(path: str) -> bytes:
-    """An ONNX model with its dynamically quantised matrix products in fp32.
-
-    Such products depend on the batch, and overflow on processors without VNNI: there the int8 tower ranks pictures at random.
-    """
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(path)
-    graph = model.graph
-    known = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    made_by = {output: node for node in graph.node for output in node.output}
-    used_by = {name: node for node in graph.node for name in node.input}
-    exact, gone = {}, set()
-    for node in [node for node in graph.node if node.op_type == "MatMulInteger"]:
-        quantise = made_by[node.input[0]]
-        cast = used_by[node.output[0]]
-        scaled = used_by[cast.output[0]]
-        scale = made_by[next(name for name in scaled.input if name != cast.output[0])]
-        step = next(known[name] for name in scale.input if name in known)
-        zero = known[node.input[3]].astype(np.float32) if len(node.input) > 3 else 0
-        weight = f"{node.output[0]}_fp32"
-        graph.initializer.append(numpy_helper.from_array((known[node.input[1]].astype(np.float32) - zero) * step, weight))
-        exact[scaled.output[0]] = helper.make_node("MatMul", [quantise.input[0], weight], [scaled.output[0]])
-        gone |= {quantise.output[0], node.output[0], cast.output[0], scale.output[0]}
-    nodes = [exact.get(node.output[0], node) for node in graph.node if node.output[0] not in gone]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    needed = {name for node in nodes for name in node.input}
-    kept = [i for i in graph.initializer if i.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    return bytes(model.SerializeToString())
-
-
-def clip_crop(pixels: np.ndarray) -> np.ndarray:
-    """CLIP's view: the shorter side to 224 (bicubic), the middle square."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    scale = 224 / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-    left, top = (image.width - 224) // 2, (image.height - 224) // 2
-    return np.asarray(image.crop((left, top, left + 224, top + 224)), np.float64)
-
-
 def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows.mean(0), rows.std(0).clamp_min(1e-3)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.encoders import Float32, Setup, load, settle
+from operators.encoders import Float32, fill_in, load, setup_of
 from operators.encoders.vectors import EMBEDDING, lists
 
 
@@ -37,20 +37,14 @@ class TextEmbedding:
     )
 
     def __post_init__(self) -> None:
-        settled = settle(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-        for setting in ("encoder", "precision", "weights"):
-            object.__setattr__(self, setting, getattr(settled, setting))
-
-    @property
-    def setup(self) -> Setup:
-        return Setup(self.encoder, self.precision, self.device, self.batch_size, self.weights)
+        fill_in(self)
 
     @property
     def gpus(self) -> float:
         return 1.0 if self.device == "cuda" else 0.0
 
     def open(self) -> BatchFn:
-        encoder = load(self.setup)
+        encoder = load(setup_of(self))
 
         def run(batch: Batch) -> Columns:
             main: list[str | None] = batch.table["caption"].to_pylist()

@@ -1,8 +1,8 @@
 """The two backbones of `starter` as ONNX graphs, built in memory from the weights that installed packages carry.
 
 ONNX Runtime runs EfficientNet-Lite0 in fp32 on one AVX2 thread in 60 % of the time torch takes, is as fast for one picture
-as for a batch, and lets go of the interpreter meanwhile. So every picture and every caption is a run of its own or among
-inputs of the same shape, without padding: a result cannot depend on its neighbours.
+as for a batch, and lets go of the interpreter meanwhile. So every picture is a run of its own, and captions run in batches of one
+shape, filled up where there are too few: a result does not depend on its neighbours.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,6 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False  # an arena a thread would keep the largest shapes it ever saw
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
@@ -111,8 +110,8 @@ def changes_width(weights: Weights, block: int) -> bool:
 def minilm(weights: Weights) -> Any:
     """BERT (Devlin et al. 2018) as all-MiniLM-L6-v2 has it, with its mean pooling.
 
-    Inputs ``ids``: int64 (n, length), ``places``: int64 (length,) counting from 0; output float32 (n, 384), not normalised.
-    All rows are of full length: no padding mask. ``weights``: the names of transformers' BertModel.
+    Inputs ``ids``: int64 (n, length), ``lengths``: int32 (n,), how many of a row's tokens are its own, the others are filling;
+    ``places``: int64 (length,) counting from 0. Output float32 (n, 384), not normalised. ``weights``: the names of transformers' BertModel.
     """
     from onnx import TensorProto
 
@@ -136,12 +135,17 @@ def minilm(weights: Weights) -> Any:
         kernels = [weights[f"{at}attention.self.{part}.weight"].T for part in ("query", "key", "value")]
         shifts = [weights[f"{at}attention.self.{part}.bias"] for part in ("query", "key", "value")]
         joined = graph.weight(np.concatenate(kernels, axis=1)), graph.weight(np.concatenate(shifts))
-        y = graph.node("Attention", x, *joined, domain=MICROSOFT, num_heads=HEADS)
+        y = graph.node("Attention", x, *joined, "lengths", domain=MICROSOFT, num_heads=HEADS)
         y = graph.node("MatMul", y, graph.weight(weights[f"{at}attention.output.dense.weight"].T))
         x = add_and_norm(y, x, f"{at}attention.output")
         y = graph.node("MatMul", x, graph.weight(weights[f"{at}intermediate.dense.weight"].T))
         y = graph.node("BiasGelu", y, parameter(f"{at}intermediate.dense.bias"), domain=MICROSOFT)
         y = graph.node("MatMul", y, graph.weight(weights[f"{at}output.dense.weight"].T))
         x = add_and_norm(y, x, f"{at}output")
-    features = graph.node("ReduceMean", x, axes=[1], keepdims=0)
-    return graph.session({"ids": (TensorProto.INT64, ["n", "length"]), "places": (TensorProto.INT64, ["length"])}, [features])
+    lengths = graph.node("Cast", graph.node("Unsqueeze", "lengths", graph.weight([1])), to=TensorProto.INT64)
+    own = graph.node("Cast", graph.node("Less", "places", lengths), to=TensorProto.FLOAT)
+    total = graph.node("MatMul", graph.node("Unsqueeze", own, graph.weight([1])), x)
+    summed = graph.node("Squeeze", total, graph.weight([1]))
+    features = graph.node("Div", summed, graph.node("Cast", lengths, to=TensorProto.FLOAT))
+    inputs = {"ids": (TensorProto.INT64, ["n", "length"]), "lengths": (TensorProto.INT32, ["n"])}
+    return graph.session({**inputs, "places": (TensorProto.INT64, ["length"])}, [features])

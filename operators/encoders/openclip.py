@@ -69,6 +69,7 @@ class OpenClip:
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
         self._lock = threading.Lock()
         self.dimension = int(model_config["embed_dim"])
+        self.logit_scale = float(model.logit_scale.detach().float().exp())
 
     def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
         from PIL import Image

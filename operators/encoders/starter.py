@@ -23,7 +23,11 @@ from operators.encoders.vectors import unit
 
 SIDE = 224
 MEAN, DEVIATION = 0.498, 0.502  # of pixels 0-1; the network was trained with these, not ImageNet's
-MAX_TOKENS = 128
+TEXT_FEATURES = 384
+TEXT_LENGTHS = (8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128)
+"""A caption is filled up to the next of these numbers of tokens and cut after the last ..."""
+TEXT_ROWS = 8
+"""... and runs among so many of the same length: one caption alone would leave most of the processor's arithmetic unused."""
 
 
 class Starter:
@@ -35,6 +39,7 @@ class Starter:
         with np.load(STARTER_WEIGHTS) as arrays:
             self._heads = {name: arrays[name].astype(np.float32) for name in arrays.files}
         self.dimension = self._heads["match_weight"].shape[1] + self._heads["looks_weight"].shape[1]
+        self.logit_scale = float(self._heads["logit_scale"])
         self._loading = threading.Lock()
 
     def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
@@ -53,9 +58,19 @@ class Starter:
         """all-MiniLM-L6-v2's embeddings, float32 (n, 384), length 1."""
         with self._loading:
             tokenizer, session = self._text_side
-        tokens = [np.array([tokenizer.encode(text).ids], np.int64) for text in texts]
-        found = [session.run(None, {"ids": ids, "places": np.arange(ids.shape[1])})[0] for ids in tokens]
-        return unit(np.concatenate(found))
+        tokens = [encoding.ids for encoding in map(tokenizer.encode, texts)]
+        padded = np.array([next(length for length in TEXT_LENGTHS if length >= len(ids)) for ids in tokens])
+        found = np.empty((len(texts), TEXT_FEATURES), np.float32)
+        for length in np.unique(padded):
+            alike = np.flatnonzero(padded == length)
+            for start in range(0, len(alike), TEXT_ROWS):
+                part = alike[start : start + TEXT_ROWS]
+                ids, lengths = np.zeros((TEXT_ROWS, length), np.int64), np.ones(TEXT_ROWS, np.int32)
+                for row, i in enumerate(part):
+                    lengths[row] = len(tokens[i])
+                    ids[row, : lengths[row]] = tokens[i]
+                found[part] = session.run(None, {"ids": ids, "lengths": lengths, "places": np.arange(length)})[0][: len(part)]
+        return unit(found)
 
     def from_image_features(self, features: Float32) -> Float32:
         heads = self._heads
@@ -98,7 +113,7 @@ class Starter:
         folder = Path(found.origin).parent / "model"
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
-        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.enable_truncation(TEXT_LENGTHS[-1])
         return tokenizer, minilm(load_file(folder / "model.safetensors"))
 
 

@@ -13,6 +13,8 @@ Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 EMBEDDING = pa.list_(pa.float32())
+BLOCK = 256
+"""Rows of every matrix product of `product`."""
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> tuple[Float32, Indices]:
@@ -54,8 +56,31 @@ def spread(values: npt.NDArray, places: Indices, count: int, kind: pa.DataType) 
     return pa.array(full, mask=missing).cast(kind)
 
 
+def product(rows: Float32, weight: Float32) -> Float32:
+    """``rows`` (n, d) times ``weight`` (d, m), always `BLOCK` rows a multiplication: a row's result, to the bit, is that of the row alone.
+
+    For another number of rows a matrix product takes another order of sums.
+    """
+    found = np.empty((len(rows), weight.shape[1]), np.float32)
+    whole = len(rows) - len(rows) % BLOCK
+    for start in range(0, whole, BLOCK):
+        np.matmul(rows[start : start + BLOCK], weight, out=found[start : start + BLOCK])
+    if whole < len(rows):
+        padded = np.zeros((BLOCK, rows.shape[1]), np.float32)
+        padded[: len(rows) - whole] = rows[whole:]
+        found[whole:] = (padded @ weight)[: len(rows) - whole]
+    return found
+
+
 def unit(rows: Float32) -> Float32:
     """Rows divided by their length; a row of zeros stays one."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: Float32 = (rows / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
     return scaled
+
+
+def softmax(scores: Float32) -> Float32:
+    """Of each row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32, copy=False)
+    return shares
