@@ -95,8 +95,17 @@ def head_file(encoder: str, head: str) -> tuple[Path, str]:
             f"there is no aesthetic head {head!r} for {encoder!r}: laion-v1 goes with openclip:ViT-B-32/openai, ViT-B-16/openai "
             "and ViT-L-14/openai, laion-v2 with openclip:ViT-L-14/openai; for other encoders give the file of a head"
         )
-    address, digest = OPENAI_HEADS[head, model]
-    return cache_folder() / urllib.parse.unquote(address.rsplit("/", 1)[1]), digest
+    return cached_head(head, model), OPENAI_HEADS[head, model][1]
+
+
+def cached_head(head: str, model: str) -> Path:
+    """Where the file of a head of `OPENAI_HEADS` is kept."""
+    return cache_folder() / urllib.parse.unquote(OPENAI_HEADS[head, model][0].rsplit("/", 1)[1])
+
+
+def head_name(head: str, model: str) -> str:
+    """What `goldsieve models` calls it."""
+    return f"aesthetic:{head}/{model}"
 
 
 def cache_folder() -> Path:
@@ -109,8 +118,9 @@ def load_head(encoder: str, head: str, weights: str) -> tuple[Float32, float]:
     """(weight (d,), bias). Raises `MissingDependencyError` without the file, `UsageError` for one with another content."""
     file, digest = head_file(encoder, head)
     if not file.is_file():
-        command = f" Fetch it with: goldsieve models pull aesthetic:{encoder}" if digest else " Name an existing file."
-        raise MissingDependencyError(f"The aesthetic head {file} is not on this machine.{command}")
+        known = next((key for key, (_, pinned) in OPENAI_HEADS.items() if pinned == digest), None)
+        command = f"Fetch it with: goldsieve models pull {head_name(*known)}" if known else "Name an existing file."
+        raise MissingDependencyError(f"The aesthetic head {file} is not on this machine. {command}")
     data = file.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if (digest and found != digest) or (weights and not found.startswith(weights)):
@@ -148,12 +158,11 @@ def folded(state: Mapping[str, Any], file: Path) -> tuple[Float32, float]:
         raise UsageError(f"{file} is not a chain of linear layers that ends in one number ({type(error).__name__}).") from error
 
 
-def pull_head(encoder: str, head: str = "auto") -> Path:
-    """Fetch a head over the network and check its hash. Raises `UsageError` where that fails."""
-    file, digest = head_file(encoder, head)
-    if not digest or file.is_file():
+def pull_head(head: str, model: str) -> Path:
+    """Fetch a head of `OPENAI_HEADS` over the network, unless it is here. Raises `UsageError` where that or its hash fails."""
+    file, (address, digest) = cached_head(head, model), OPENAI_HEADS[head, model]
+    if file.is_file():
         return file
-    address = next(address for address, known in OPENAI_HEADS.values() if known == digest)
     try:
         with urllib.request.urlopen(address, timeout=60) as answer:
             data = answer.read(32 << 20)

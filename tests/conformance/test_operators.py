@@ -27,6 +27,7 @@ from manifests.errors import MissingDependencyError
 from operators import ALL, OPTIONAL
 from operators.base import Batch, BatchFn, Operator, fingerprint, settings
 from operators.catalogue import markdown, rows
+from operators.encoders import load, settle
 from operators.plugins import MEMBERS
 from operators.testing import encode, make_batch, picture
 
@@ -54,6 +55,17 @@ CAPTIONS = [
     "Ein brauner Hund läuft durch den Schnee",
     "#love 🔥 https://example.com",
 ]
+
+
+OTHER = {
+    "encoder": "openclip:ViT-B-32/openai",
+    "precision": "bf16",
+    "device": "cuda",
+    "head": "starter",
+    "names": ("a cat", "a dog"),
+    "prompts": (("a prompt",),) * 8,
+}
+"""Another value of settings that do not take any."""
 
 
 def by_name(operators: list[Operator]) -> Any:
@@ -111,8 +123,26 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         "dhash": [0x123456789ABCDEF0, 0x123456789ABCDEF1, None],
         "exact_duplicate": [False, False, False, True, None],
     }
+    values |= embeddings()
     made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
     return made, [files[n % len(files)] for n in range(count)]
+
+
+@functools.cache
+def embeddings() -> dict[str, list[Any]]:
+    """What `starter` makes of some pictures and captions; of several captions, of one and of none."""
+    try:
+        starter = load(settle("starter", "auto", "cpu", 16, ""))
+        images = starter.encode_images([np.asarray(picture(240, 230, seed)) for seed in range(6)]).tolist()
+        texts = starter.encode_texts([caption or "" for caption in CAPTIONS]).tolist()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    return {
+        "captions": [CAPTIONS[:1], CAPTIONS[:3], CAPTIONS[5:], [None, None], None],
+        "image_embedding": [*images, None],
+        "text_embedding": [*texts, None],
+        "caption_embeddings": [texts[:2], [texts[2], None, texts[3]], None],
+    }
 
 
 def batch_of(operator: Operator, made: list[dict[str, Any]], files: list[bytes | None]) -> Batch:
@@ -237,7 +267,8 @@ def test_fingerprint_is_what_lakes_already_hold() -> None:
 @by_name(list(EVERY))
 def test_every_setting_changes_the_fingerprint(operator: Operator) -> None:
     for name, value in settings(operator).items():
-        other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.1, str: lambda v: v + " "}[type(value)](value)
+        change = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.1, tuple: lambda v: (*v, "x")}
+        other = OTHER[name] if name in OTHER else change.get(type(value), lambda v: v + " ")(value)
         changed = dataclasses.replace(operator, **{name: other})  # type: ignore[type-var]
         assert fingerprint(changed) != fingerprint(operator), name
         assert fingerprint(dataclasses.replace(changed, **{name: value})) == fingerprint(operator)  # type: ignore[type-var]
