@@ -57,7 +57,7 @@ def image_features(work: Path) -> tuple[np.ndarray, dict[str, int], np.ndarray]:
 
 
 def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(name of the picture of each caption, features (captions, 384))"""
+    """(name of the picture of each caption, features (captions, 1152))"""
     path = work / "text.npz"
     if not path.exists():
         pairs = [(name, caption) for split in ("test", "val", "train") for name, _, captions in flickr(split) for caption in captions[:5]]

@@ -1,6 +1,6 @@
 """How pleasing a picture looks, as raters would say: a linear head over the picture's embedding, on a scale of 1 to 10.
 
-* ``starter``: distilled from LAION's head over CLIP ViT-B/16 by benchmarks/train_starter.py, where the weights have it (docs/starter.md).
+* ``starter``: distilled from LAION's head over CLIP ViT-B/16 by benchmarks/train_starter.py (docs/starter.md).
 * ``laion-v1``: github.com/LAION-AI/aesthetic-predictor (MIT), linear heads for OpenAI's ViT-B/32, B/16 and L/14.
 * ``laion-v2``: github.com/christophschuhmann/improved-aesthetic-predictor (Apache-2.0) for OpenAI's ViT-L/14: layers of which
   none bends anything, so their product is one linear head too.
@@ -129,11 +129,6 @@ def load_head(encoder: str, head: str, weights: str) -> tuple[Float32, float]:
         )
     if file == STARTER_WEIGHTS:
         with np.load(file) as arrays:
-            if "aesthetic_weight" not in arrays:
-                raise MissingDependencyError(
-                    "The encoder 'starter' of this version has no aesthetic head yet (docs/starter.md says why and how to train one). "
-                    "Use an open_clip encoder, such as openclip:ViT-B-32/openai, or name the file of a head in the setting `head`."
-                )
             return arrays["aesthetic_weight"].astype(np.float32), float(arrays["aesthetic_bias"])
     if file.suffix == ".npz":
         with np.load(file) as arrays:

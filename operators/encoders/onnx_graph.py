@@ -19,6 +19,8 @@ POOLED = (-1, 4, 10, 14)
 """The blocks whose maps are averaged: the last convolution (1280 channels), and the ends of three stages (40, 112, 192)."""
 SIDE = 224
 MEAN, DEVIATION = 0.498, 0.502  # of pixels 0-1; the network was trained with these, not ImageNet's
+READ = (0, 3, 6)
+"""The layers of the text model whose means are read: words, something between, and what it was trained for."""
 HEADS = 12  # attention heads of all-MiniLM-L6-v2
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own fused operators
 
@@ -157,10 +159,10 @@ def changes_width(weights: Weights, block: int) -> bool:
 
 
 def minilm(weights: Weights) -> Any:
-    """BERT (Devlin et al. 2018) as all-MiniLM-L6-v2 has it, with its mean pooling.
+    """BERT (Devlin et al. 2018) as all-MiniLM-L6-v2 has it: its mean pooling after every layer of `READ` (0: the words themselves).
 
     Inputs ``ids``: int64 (n, length), ``lengths``: int32 (n,), how many of a row's tokens are its own, the others are filling;
-    ``places``: int64 (length,) counting from 0. Output float32 (n, 384), not normalised. ``weights``: the names of transformers' BertModel.
+    ``places``: int64 (length,) counting from 0. Outputs float32 (n, 384), not normalised. ``weights``: the names of transformers' BertModel.
     """
     from onnx import TensorProto
 
@@ -178,6 +180,7 @@ def minilm(weights: Weights) -> Any:
     places = graph.node("Add", graph.node("Gather", parameter("embeddings.position_embeddings.weight"), "places"), kind)
     norm = parameter("embeddings.LayerNorm.weight"), parameter("embeddings.LayerNorm.bias")
     x = graph.node("LayerNormalization", graph.node("Add", words, places), *norm, axis=-1, epsilon=1e-12)
+    states = [x]
     layers = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
     for i in range(layers):
         at = f"encoder.layer.{i}."
@@ -191,10 +194,14 @@ def minilm(weights: Weights) -> Any:
         y = graph.node("BiasGelu", y, parameter(f"{at}intermediate.dense.bias"), domain=MICROSOFT)
         y = graph.node("MatMul", y, graph.weight(weights[f"{at}output.dense.weight"].T))
         x = add_and_norm(y, x, f"{at}output")
+        states.append(x)
     lengths = graph.node("Cast", graph.node("Unsqueeze", "lengths", graph.weight([1])), to=TensorProto.INT64)
     own = graph.node("Cast", graph.node("Less", "places", lengths), to=TensorProto.FLOAT)
-    total = graph.node("MatMul", graph.node("Unsqueeze", own, graph.weight([1])), x)
-    summed = graph.node("Squeeze", total, graph.weight([1]))
-    features = graph.node("Div", summed, graph.node("Cast", lengths, to=TensorProto.FLOAT))
+    own, count = graph.node("Unsqueeze", own, graph.weight([1])), graph.node("Cast", lengths, to=TensorProto.FLOAT)
+
+    def mean(state: str) -> str:
+        return graph.node("Div", graph.node("Squeeze", graph.node("MatMul", own, state), graph.weight([1])), count)
+
+    outputs = [mean(states[i]) for i in READ]
     inputs = {"ids": (TensorProto.INT64, ["n", "length"]), "lengths": (TensorProto.INT32, ["n"])}
-    return graph.session({**inputs, "places": (TensorProto.INT64, ["length"])}, [features])
+    return graph.session({**inputs, "places": (TensorProto.INT64, ["length"])}, outputs)

@@ -18,7 +18,7 @@ import numpy as np
 
 from manifests.errors import MissingDependencyError
 from operators.encoders import STARTER_WEIGHTS, Float32, UInt8
-from operators.encoders.onnx_graph import POOLED, SIDE, efficientnet_lite0, minilm
+from operators.encoders.onnx_graph import POOLED, READ, SIDE, efficientnet_lite0, minilm
 from operators.encoders.vectors import product, unit
 
 TEXT_FEATURES = 384
@@ -116,10 +116,10 @@ class TextSide:
         self.session = minilm(load_file(folder / "model.safetensors"))
 
     def features(self, texts: Sequence[str]) -> Float32:
-        """Embeddings, float32 (n, 384), length 1."""
+        """Means over tokens after the layers `onnx_graph.READ`, each of length 1, float32 (n, 1152)."""
         tokens = [self.tokenizer.encode(text).ids for text in texts]
         padded = np.array([next(length for length in TEXT_LENGTHS if length >= len(ids)) for ids in tokens])
-        found = np.empty((len(texts), TEXT_FEATURES), np.float32)
+        found = np.empty((len(READ), len(texts), TEXT_FEATURES), np.float32)
         for length in np.unique(padded):
             alike = np.flatnonzero(padded == length)
             for start in range(0, len(alike), TEXT_ROWS):
@@ -128,8 +128,10 @@ class TextSide:
                 for row, i in enumerate(part):
                     lengths[row] = len(tokens[i])
                     ids[row, : lengths[row]] = tokens[i]
-                found[part] = self.session.run(None, {"ids": ids, "lengths": lengths, "places": np.arange(length)})[0][: len(part)]
-        return unit(found)
+                inputs = {"ids": ids, "lengths": lengths, "places": np.arange(length)}
+                for layer, means in enumerate(self.session.run(None, inputs)):
+                    found[layer, part] = means[: len(part)]
+        return np.concatenate([unit(rows) for rows in found], axis=1)
 
 
 def prepared(pixels: UInt8) -> UInt8:

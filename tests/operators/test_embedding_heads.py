@@ -16,7 +16,6 @@ from operators.aesthetic import Aesthetic, folded, pull_head
 from operators.base import Batch
 from operators.clip_score import ClipScore
 from operators.concept import Concept, best, default_names
-from operators.encoders import STARTER_WEIGHTS
 from operators.encoders.vectors import EMBEDDING, lists, matrix, unit
 from operators.image_embedding import ImageEmbedding
 from operators.plugins import configure
@@ -92,14 +91,18 @@ def aesthetic_head(tmp_path_factory: pytest.TempPathFactory) -> Aesthetic:
     return Aesthetic(head=str(path))
 
 
-def test_starter_scores_looks_or_says_that_it_cannot() -> None:
-    with np.load(STARTER_WEIGHTS) as arrays:
-        trained = "aesthetic_weight" in arrays
-    if trained:
-        Aesthetic().open()
-    else:
-        with pytest.raises(MissingDependencyError, match="no aesthetic head yet"):
-            Aesthetic().open()
+def test_starter_finds_a_blurred_picture_less_pleasing(evaluation_data: Path) -> None:
+    from PIL import Image, ImageFilter
+
+    photos = [Image.open(path).convert("RGB") for path in sorted((evaluation_data / "photos").glob("*"))[:6]]
+    run, embed = Aesthetic().open(), ImageEmbedding().open()
+    sharp, blurred = (
+        run(Batch(pa.table({"image_embedding": embed(make_batch([{}] * 6, [encode(p, "JPEG") for p in some]))["image_embedding"]}), []))
+        for some in (photos, [photo.filter(ImageFilter.GaussianBlur(max(photo.size) / 60)) for photo in photos])
+    )
+    pairs = list(zip(sharp["aesthetic"].to_pylist(), blurred["aesthetic"].to_pylist(), strict=True))
+    assert sum(a > b for a, b in pairs) >= 5
+    assert all(1 <= score <= 10 for pair in pairs for score in pair)
 
 
 def test_embeddings_of_different_encoders_are_refused(aesthetic_head: Aesthetic) -> None:
