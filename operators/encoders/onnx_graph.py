@@ -1,7 +1,8 @@
 """The two backbones of `starter` as ONNX graphs, built in memory from the weights that installed packages carry.
 
-ONNX Runtime takes less time than torch for both, is as fast for one picture as for a batch, and lets go of the interpreter meanwhile. So every picture is a run of its own, and captions run in batches of one
-shape, filled up where there are too few: a result does not depend on its neighbours.
+ONNX Runtime takes less time than torch for both, is as fast for one picture as for a batch, and lets go of the interpreter
+meanwhile. So every picture is a run of its own, and captions run in batches of one shape, filled up where there are too few: a
+result does not depend on its neighbours.
 """
 
 from collections.abc import Mapping
@@ -82,8 +83,8 @@ def efficientnet_lite0(weights: Weights, ranges: npt.NDArray[np.float32] | None 
     ``ranges`` also every value that they are about. ``weights``: the names of efficientnet_lite_pytorch.
 
     ``ranges``, float32 (values, 2): lowest and highest value of the blocks' projections and sums, in order. With them the network
-    computes in 8-bit integers (Jacob et al. 2018), which takes a processor with AVX2 about 60 % of the time: pixels as they are, activations with
-    256 levels, weights with 127 for each channel, so that no pair of products overflows in 16 bits and every processor finds the same.
+    computes in 8-bit integers (Jacob et al. 2018), which takes a processor with AVX2 about 60 % of the time: pixels as they are,
+    activations with 256 levels, weights with 127 for each channel, so that no pair of products overflows in 16 bits and every processor finds the same.
     """
     from onnx import TensorProto
 
@@ -161,7 +162,8 @@ def minilm(weights: Weights) -> Any:
     """BERT (Devlin et al. 2018) as all-MiniLM-L6-v2 has it: its mean pooling after every layer of `READ` (0: the words themselves).
 
     Inputs ``ids``: int64 (n, length), ``lengths``: int32 (n,), how many of a row's tokens are its own, the others are filling;
-    ``places``: int64 (length,) counting from 0. Outputs float32 (n, 384), not normalised. ``weights``: the names of transformers' BertModel.
+    ``places``: int64 (length,) counting from 0. Outputs float32 (n, 384), not normalised. ``weights``: the names of
+    transformers' BertModel.
     """
     from onnx import TensorProto
 
