@@ -84,7 +84,8 @@ def efficientnet_lite0(weights: Weights, ranges: npt.NDArray[np.float32] | None 
 
     ``ranges``, float32 (values, 2): lowest and highest value of the blocks' projections and sums, in order. With them the network
     computes in 8-bit integers (Jacob et al. 2018), which takes a processor with AVX2 about 60 % of the time: pixels as they are,
-    activations with 256 levels, weights with 127 for each channel, so that no pair of products overflows in 16 bits and every processor finds the same.
+    activations with 256 levels, weights with 127 for each channel, so that no pair of products overflows in 16 bits and every processor
+    finds the same.
     """
     from onnx import TensorProto
 
