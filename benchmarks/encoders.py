@@ -1,8 +1,10 @@
 """Encoders and heads, measured: quality and speed of `starter`, parity and speed of open_clip, heads over a million embeddings.
 
     python -m benchmarks.encoders quality|speed|heads|openclip [--rows 1000000]
+    python -m benchmarks.encoders aesthetic --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
 
-``quality`` and ``speed`` need the evaluation data folder ../shared/data; ``openclip`` runs ViT-B/32 with random weights.
+``quality``, ``speed`` and ``aesthetic`` need the evaluation data folder ../shared/data, ``aesthetic`` also what
+benchmarks/clip_teacher.py stored; ``openclip`` runs ViT-B/32 with random weights.
 """
 
 import argparse
@@ -13,14 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from benchmarks.starter_data import flickr, held_out, pictures, style_of
+from benchmarks.clip_teacher import embeddings
+from benchmarks.starter_data import drawn, flickr, held_out, pixels_of, stored, style_of
+from benchmarks.train_starter import laion_scores
 from operators.aesthetic import Aesthetic
 from operators.base import Batch, BatchFn
 from operators.clip_score import ClipScore
@@ -42,28 +48,70 @@ def quality() -> Iterator[dict[str, Any]]:
     owner = np.repeat(np.arange(len(samples)), [len(captions) for _, captions in samples])
     captions = [caption for _, found in samples for caption in found]
     features, words = starter.image_features([pixels for pixels, _ in samples]), starter.text_features(captions)
-    images = np.concatenate([starter.from_image_features(row[None]) for row in features])
-    texts = np.concatenate([starter.from_text_features(row[None]) for row in words])
+    images, texts = starter.from_image_features(features), starter.from_text_features(words)
     yield {"what": "starter", **matching(texts @ images.T, owner)}
     names, classes = imagenet_classes()
-    top = np.argsort(-(features @ classes[0] + classes[1]), axis=1)[:, :10]
-    logits = np.take_along_axis(features @ classes[0] + classes[1], top, axis=1)
+    known = features[:, : len(classes[0])] @ classes[0] + classes[1]
+    top = np.argsort(-known, axis=1)[:, :10]
+    logits = np.take_along_axis(known, top, axis=1)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    named = unit(starter.text_features(names))
+    named = starter.text_features(names)[:, -384:]
     guess = unit(np.einsum("nk,nkd->nd", shares / shares.sum(axis=1, keepdims=True), named[top]).astype(np.float32))
-    yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(words @ guess.T, owner)}
+    yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(words[:, -384:] @ guess.T, owner)}
     run = Style().open()
     right: dict[str, list[bool]] = {}
-    for name, pixels in pictures():
+    files = stored()
+    shown = ((name, pixels_of(name, files)) for name in files if style_of(name) is not None and held_out(name))
+    for name, pixels in chain(shown, ((name, pixels) for name, pixels in drawn() if held_out(name))):
         label = style_of(name)
-        if "#" in name or label is None or not held_out(name):
-            continue
+        assert label is not None
         vector = starter.encode_images([pixels])
         found = run(Batch(pa.table({"image_embedding": lists(vector, np.array([0]), 1)}), []))["style"][0].as_py()
         group = "drawn here" if name.startswith("drawn") else "SDXL styles" if "styles" in name else "photographs"
         is_photo = STYLES[label] == "photo"
         right.setdefault(f"{group}: {'photo' if is_photo else 'not photo'}", []).append((found == "photo") == is_photo)
     yield {"what": "style: photo or not, share right", **{group: [len(v), round(float(np.mean(v)), 4)] for group, v in right.items()}}
+    both = [right["photographs: photo"], right["SDXL styles: not photo"]]
+    yield {"what": "style: balanced accuracy, photographs and SDXL styles", "value": round(float(np.mean([np.mean(v) for v in both])), 4)}
+
+
+def aesthetic(teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
+    """The aesthetic head beside its teacher on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
+    scores = laion_scores(embeddings(teacher), laion)
+    files, starter, run = stored(), load(settle("starter", "auto", "cpu", 16, "")), Aesthetic().open()
+    names = [name for name in files if name.startswith("test/")]
+
+    def ours(pictures: list[np.ndarray]) -> np.ndarray:
+        vectors = starter.encode_images(pictures)
+        return run(Batch(pa.table({"image_embedding": lists(vectors, np.arange(len(vectors)), len(vectors))}), []))["aesthetic"].to_numpy()
+
+    plain = ours([pixels_of(name, files) for name in names])
+    both = [(score, scores[name]) for name, score in zip(names, plain, strict=True) if name in scores]
+    found, wanted = (np.array(values) for values in zip(*both, strict=True))
+    yield {
+        "what": "aesthetic beside its teacher",
+        "pictures": len(both),
+        "spearman": round(float(np.corrcoef(found.argsort().argsort(), wanted.argsort().argsort())[0, 1]), 4),
+        "mean": [round(float(found.mean()), 2), round(float(wanted.mean()), 2)],
+    }
+    for what, spoil in SPOILT.items():
+        worse = ours([spoil(pixels_of(name, files)) for name in names])
+        yield {"what": f"aesthetic: lower after {what}", "pictures": len(names), "share": round(float((worse < plain).mean()), 4)}
+    for kind in ("blur", "jpeg"):
+        lower = [scores[f"{name}#{kind}"] < scores[name] for name in names if f"{name}#{kind}" in scores]
+        yield {"what": f"the teacher: lower after {kind}", "pictures": len(lower), "share": round(float(np.mean(lower)), 4)}
+
+
+def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: np.asarray(Image.open(io.BytesIO(encode(Image.fromarray(pixels), "JPEG", quality=quality))))
+
+
+def blur(radius: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+
+
+SPOILT = {"blur of 2 pixels": blur(2), "blur of 4 pixels": blur(4), "JPEG quality 15": jpeg(15), "JPEG quality 8": jpeg(8)}
+"""Ways to spoil a picture of 224 pixels."""
 
 
 def matching(scores: np.ndarray, owner: np.ndarray) -> dict[str, float]:
@@ -179,13 +227,13 @@ def openclip() -> Iterator[dict[str, Any]]:
         torch.save(open_clip.create_model("ViT-B-32").state_dict(), f"{folder}/model.pt")
         model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained=f"{folder}/model.pt")
         model.eval()
-        start, found = time.perf_counter(), []
+        loader = torch.utils.data.DataLoader(Files(files, preprocess), batch_size=16, num_workers=THREADS)
+        start = time.perf_counter()
         with torch.inference_mode():
-            for at in range(0, len(files), 16):
-                found.append(model.encode_image(torch.stack([preprocess(Image.open(io.BytesIO(data))) for data in files[at : at + 16]])))
+            found = [model.encode_image(batch) for batch in loader]
         plain = len(files) / (time.perf_counter() - start)
         expected = torch.nn.functional.normalize(torch.cat(found), dim=1).numpy()
-        yield {"what": "plain loop, fp32", "per_second": round(plain, 1)}
+        yield {"what": "plain loop, fp32: PIL in a DataLoader, batches of 16, torch with two threads", "per_second": round(plain, 1)}
         for precision in ("fp32", "bf16", "auto"):
             operator = ImageEmbedding(encoder=f"openclip:ViT-B-32/{folder}/model.pt", precision=precision)
             run = operator.open()
@@ -202,16 +250,36 @@ def openclip() -> Iterator[dict[str, Any]]:
             }
 
 
+@dataclass(frozen=True)
+class Files:
+    """What clip-retrieval's reader does: files opened by PIL and preprocessed by open_clip, in the workers of a DataLoader."""
+
+    files: list[bytes]
+    preprocess: Callable[[Image.Image], Any]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.preprocess(Image.open(io.BytesIO(self.files[i])))
+
+
 def vectors(column: pa.Array) -> np.ndarray:
     return np.array(column.to_pylist(), np.float32)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["quality", "speed", "heads", "openclip"])
+    parser.add_argument("what", choices=["quality", "aesthetic", "speed", "heads", "openclip"])
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--laion", default="")
     args = parser.parse_args()
-    for result in heads(args.rows) if args.what == "heads" else {"quality": quality, "speed": speed, "openclip": openclip}[args.what]():
+    runs: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
+        **{"quality": quality, "speed": speed, "openclip": openclip, "heads": lambda: heads(args.rows)},
+        "aesthetic": lambda: aesthetic(args.teacher, args.laion),
+    }
+    for result in runs[args.what]():
         print(json.dumps(result), flush=True)
 
 

@@ -7,7 +7,7 @@ Pictures come from the evaluation data folder ``../shared/data`` and from drawin
 import json
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from manifests.errors import MediaError
 from operators.base import Pixels
 from operators.media import Media
 from operators.style import STYLES
@@ -39,42 +38,47 @@ def flickr(split: str) -> Iterator[tuple[str, bytes, list[str]]]:
             yield f"{split}/{stem}", kinds["jpg"], json.loads(kinds["json"])["captions"]
 
 
-def pictures(teacher: bool = False) -> Iterator[tuple[str, np.ndarray]]:
-    """Every picture with its degraded copies and, unless for the ``teacher``, mirrored and drawn ones."""
-    for split in ("test", "val", "train"):
-        for i, (name, data, _) in enumerate(flickr(split)):
-            pixels = np.asarray(Media(data).view(Pixels(224)))
-            yield name, pixels
-            kinds = ("blur", "jpeg") if split == "test" else (DEGRADE[i // 2 % 5],) if split == "train" and i % 2 == 0 else ()
-            yield from degraded(name, pixels, kinds)
-            if split == "train" and not teacher:
-                yield f"{name}#flip", np.ascontiguousarray(pixels[:, ::-1])
+def stored() -> dict[str, bytes | Path]:
+    """Every picture of the data folder by name: Flickr8k's as JPEG, others as path."""
+    found: dict[str, bytes | Path] = {name: data for split in ("test", "val", "train") for name, data, _ in flickr(split)}
     for folder in FOLDERS:
-        for path in sorted(p for p in (DATA / folder).rglob("*") if p.is_file()):
-            name = str(path.relative_to(DATA))
-            try:
-                pixels = np.asarray(Media(path.read_bytes()).view(Pixels(224)))
-            except MediaError:
-                continue
-            yield name, pixels
-            if "styles" not in name and "quality" not in name:
-                yield from degraded(name, pixels, ("blur", "jpeg"))
-    if not teacher:
-        yield from drawn()
+        found |= {str(path.relative_to(DATA)): path for path in sorted((DATA / folder).rglob("*")) if path.is_file()}
+    return found
 
 
-def degraded(name: str, pixels: np.ndarray, kinds: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    random = np.random.default_rng(zlib.crc32(name.encode()))
-    for kind in kinds:
-        yield f"{name}#{kind}", degrade(pixels, kind, random)
+def names(originals: Iterable[str], degradations: int = 2, mirrored: bool = True) -> Iterator[str]:
+    """The names of all pictures to look at: ``originals``, some of their degraded copies (``degradations`` of Flickr8k's, blurred and
+    recompressed ones of other photographs) and the mirror images of the training split."""
+    for i, name in enumerate(originals):
+        yield name
+        if name.startswith(("train/", "test/")):
+            kinds = ("blur", "jpeg") if name.startswith("test/") else [DEGRADE[(i + k) % len(DEGRADE)] for k in range(degradations)]
+        else:
+            kinds = () if name.startswith("val/") or "styles" in name or "quality" in name else ("blur", "jpeg")
+        yield from (f"{name}#{kind}" for kind in kinds)
+        if mirrored and name.startswith("train/"):
+            yield f"{name}#flip"
+
+
+def pixels_of(name: str, files: Mapping[str, bytes | Path]) -> np.ndarray:
+    """The picture of a name of `names`. Raises `MediaError` for one that cannot be read."""
+    base, _, kind = name.partition("#")
+    data = files[base]
+    pixels = np.asarray(Media(data if isinstance(data, bytes) else data.read_bytes()).view(Pixels(224)))
+    if kind == "flip":
+        return np.ascontiguousarray(pixels[:, ::-1])
+    return degrade(pixels, kind, np.random.default_rng(zlib.crc32(name.encode()))) if kind else pixels
 
 
 def degrade(pixels: np.ndarray, kind: str, random: np.random.Generator) -> np.ndarray:
-    """Gaussian blur (sigma 1-4), JPEG quality 4-21, thumbnail and back, noise, or darkness."""
+    """Gaussian blur (sigma 1-4 on 224 pixels), JPEG quality 4-21 (of the picture or of it twice as large), thumbnail and back, noise, or
+    darkness."""
     height, width = pixels.shape[:2]
     if kind == "blur":
-        return cv2.GaussianBlur(pixels, (0, 0), float(random.uniform(1, 4)))
+        return cv2.GaussianBlur(pixels, (0, 0), float(random.uniform(1, 4)) * min(height, width) / 224)
     if kind == "jpeg":
+        if random.random() < 0.5:
+            pixels = cv2.resize(pixels, (width * 2, height * 2), interpolation=cv2.INTER_CUBIC)
         _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(4, 22))])
         return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
     if kind == "small":
@@ -278,11 +282,17 @@ def style_of(name: str) -> int | None:
     return next((STYLES.index(label) for label, found in _KEYWORDS if any(word in stem for word in found)), None)
 
 
+_COMMON = {"style", "artstyle", "print", "painting", "drawing", "photo", "photography", "photographic", "futuristic", "papercraft"}
+
+
 def held_out(name: str) -> bool:
     """Whether a picture is for testing alone: Flickr8k's test split, a fixed third of all others by name, never its training split."""
     base = name.split("#")[0]
     if base.startswith(("train/", "val/")):
         return False
+    if "styles" in base:  # the same style has several names: artstyle_cubist, cubism
+        longest = max((word for word in Path(base).stem.split("_") if word not in _COMMON), key=len, default="")
+        return zlib.crc32(longest[:5].encode()) % 3 == 0
     return base.startswith("test/") or zlib.crc32(base.encode()) % 3 == 0
 
 

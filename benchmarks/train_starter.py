@@ -1,169 +1,185 @@
 """Trains the heads of the encoder `starter` and writes operators/encoders/weights/starter.npz. Seeded; most of its time goes into features.
 
-    python -m benchmarks.train_starter --work /tmp/starter [--teacher clip_vit_b_16.onnx --laion sa_0_4_vit_b_16_linear.pth]
+    python -m benchmarks.train_starter --work FOLDER --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
 
-Needs the evaluation data folder ../shared/data. ``--teacher`` is an ONNX file of OpenAI's CLIP ViT-B/16 image tower (float32
-(1, 3, 224, 224) to 512 numbers), ``--laion`` LAION's linear head for it; both are needed once, to distil the aesthetic head,
-and no part of either is kept. Features are cached in ``--work``; delete it to compute them anew.
+Needs the evaluation data folder ../shared/data. ``--teacher`` holds what benchmarks/clip_teacher.py stored: without it the
+projections are trained on the pairs alone and there is no aesthetic head. ``--laion`` is LAION's linear head for ViT-B/16; no part
+of CLIP or of that head is kept. Features are cached in ``--work``; delete it to compute them anew.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.starter_data import by_name, flickr, held_out, pictures, style_of
+from benchmarks.clip_teacher import embeddings
+from benchmarks.starter_data import by_name, drawn, flickr, held_out, names, pixels_of, stored, style_of
+from manifests.errors import MediaError
 from operators.encoders import STARTER_WEIGHTS
-from operators.encoders.starter import Starter
+from operators.encoders.onnx_graph import POOLED
+from operators.encoders.starter import ImageSide, TextSide, prepared
 from operators.style import STYLES
 
 MATCH, LOOKS = 256, 128
-SEED, EPOCHS, BATCH = 0, 25, 512
+SEED, BATCH = 0, 512
+DISTIL = 3.0
+"""Weight of the divergence from the teacher."""
 
 
-def image_features(work: Path) -> tuple[dict[str, int], np.ndarray]:
+def ranges(files: Mapping[str, bytes | Path]) -> np.ndarray:
+    """Of every value of the network that has no fixed range: where all but 0.01 % of it lies in 200 pictures of the training split."""
+    exact = ImageSide(None)
+    seen = [prepared(pixels_of(name, files)) for name in [n for n in files if n.startswith("train/")][::20]]
+    values = [[value.ravel()[::7] for value in exact.session.run(None, {"pictures": one})[len(POOLED) :]] for one in seen]
+    return np.array([np.percentile(np.concatenate(some), (0.005, 99.995)) for some in zip(*values, strict=True)], np.float32)
+
+
+def image_features(work: Path) -> tuple[np.ndarray, dict[str, int], np.ndarray]:
+    """(the network's ranges, row of each picture, features (pictures, 1624))"""
     path = work / "image.npz"
     if not path.exists():
-        starter = Starter()
-        names, rows = [], []
-        for name, pixels in pictures():
-            names.append(name)
-            rows.append(starter.image_features([pixels])[0])
-        np.savez(path, names=np.array(names), x=np.array(rows, np.float32))
-    with np.load(path) as found:
-        return by_name(found["names"]), found["x"]
+        files = stored()
+        found = ranges(files)
+        side, rows = ImageSide(found), {}
+        for name in names(files, mirrored=False):
+            with suppress(MediaError):
+                rows[name] = side.features([pixels_of(name, files)])[0]
+        rows |= {name: side.features([pixels])[0] for name, pixels in drawn()}
+        np.savez(path, ranges=found, names=np.array(list(rows)), x=np.array(list(rows.values()), np.float32))
+    with np.load(path) as kept:
+        return kept["ranges"], by_name(kept["names"]), kept["x"]
 
 
 def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(name of the picture of each caption, features (captions, 384))"""
+    """(name of the picture of each caption, features (captions, 1152))"""
     path = work / "text.npz"
     if not path.exists():
-        starter = Starter()
         pairs = [(name, caption) for split in ("test", "val", "train") for name, _, captions in flickr(split) for caption in captions[:5]]
-        np.savez(path, names=np.array([name for name, _ in pairs]), x=starter.text_features([caption for _, caption in pairs]))
+        np.savez(path, names=np.array([name for name, _ in pairs]), x=TextSide().features([caption for _, caption in pairs]))
     with np.load(path) as found:
         return found["names"], found["x"]
 
 
-def teacher_scores(work: Path, teacher: str, laion: str, most: int) -> dict[str, float]:
-    """LAION's aesthetic score of up to ``most`` pictures, in a random order of them."""
-    path = work / "teacher.npz"
-    if not path.exists():
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(dequantised(teacher), providers=["CPUExecutionProvider"])
-        output = next(o.name for o in session.get_outputs() if len(o.shape) == 2)
-        chosen = np.random.default_rng(SEED).permutation(sum(1 for _ in pictures(teacher=True)))[:most]
-        wanted, names, rows = set(chosen.tolist()), [], []
-        mean, deviation = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
-        for i, (name, pixels) in enumerate(pictures(teacher=True)):
-            if i in wanted:
-                names.append(name)
-                prepared = ((clip_crop(pixels) / 255 - mean) / deviation).astype(np.float32).transpose(2, 0, 1)[None]
-                rows.append(session.run([output], {session.get_inputs()[0].name: prepared})[0][0])
-        np.savez(path, names=np.array(names), x=np.array(rows, np.float32))
-    with np.load(path) as found:
-        names, rows = found["names"], found["x"]
-    head = torch.load(laion, weights_only=True)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    scores = unit @ head["weight"].numpy()[0] + float(head["bias"][0])
-    return dict(zip(map(str, names), map(float, scores), strict=True))
-
-
-def dequantised(path: str) -> bytes:
-    """An ONNX model with its dynamically quantised matrix products in fp32.
-
-    Such products depend on the batch, and overflow on processors without VNNI: there the int8 tower ranks pictures at random.
-    """
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(path)
-    graph = model.graph
-    known = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    made_by = {output: node for node in graph.node for output in node.output}
-    used_by = {name: node for node in graph.node for name in node.input}
-    exact, gone = {}, set()
-    for node in [node for node in graph.node if node.op_type == "MatMulInteger"]:
-        quantise = made_by[node.input[0]]
-        cast = used_by[node.output[0]]
-        scaled = used_by[cast.output[0]]
-        scale = made_by[next(name for name in scaled.input if name != cast.output[0])]
-        step = next(known[name] for name in scale.input if name in known)
-        zero = known[node.input[3]].astype(np.float32) if len(node.input) > 3 else 0
-        weight = f"{node.output[0]}_fp32"
-        graph.initializer.append(numpy_helper.from_array((known[node.input[1]].astype(np.float32) - zero) * step, weight))
-        exact[scaled.output[0]] = helper.make_node("MatMul", [quantise.input[0], weight], [scaled.output[0]])
-        gone |= {quantise.output[0], node.output[0], cast.output[0], scale.output[0]}
-    nodes = [exact.get(node.output[0], node) for node in graph.node if node.output[0] not in gone]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    needed = {name for node in nodes for name in node.input}
-    kept = [i for i in graph.initializer if i.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    return bytes(model.SerializeToString())
-
-
-def clip_crop(pixels: np.ndarray) -> np.ndarray:
-    """CLIP's view: the shorter side to 224 (bicubic), the middle square."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    scale = 224 / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-    left, top = (image.width - 224) // 2, (image.height - 224) // 2
-    return np.asarray(image.crop((left, top, left + 224, top + 224)), np.float64)
+def laion_scores(clip: Mapping[str, np.ndarray], file: str) -> dict[str, float]:
+    """LAION's aesthetic score by name."""
+    head = torch.load(file, weights_only=True)
+    weight, bias = head["weight"].numpy()[0], float(head["bias"][0])
+    return {name: float(row @ weight + bias) for name, row in clip.items()}
 
 
 def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return rows.mean(0), rows.std(0).clamp_min(1e-3)
 
 
-def train_match(
-    index: dict[str, int], images: np.ndarray, owners: np.ndarray, texts: np.ndarray, splits: tuple[str, ...]
-) -> dict[str, torch.Tensor]:
-    """Two linear projections by symmetric InfoNCE (van den Oord et al. 2018).
+@dataclass(frozen=True)
+class Pairs:
+    """Captioned pictures: ``images`` (n, features) and ``texts`` (n, 5, features), both standardised."""
 
-    A step sees a random mixture of a picture and its mirror image and of its captions, both with much dropout: 4,000
-    pictures are few for 400,000 weights.
+    images: torch.Tensor
+    texts: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Where the teacher puts things in its own space: ``images`` (n, `MATCH`) of the captioned pictures, NaN where unknown, ``texts``
+    (n, 5, `MATCH`); ``more`` (k, features) other pictures of the student's and ``more_images`` (k, `MATCH`) the teacher's view of them."""
+
+    images: torch.Tensor
+    texts: torch.Tensor
+    scale: float
+    more: torch.Tensor
+    more_images: torch.Tensor
+
+
+def contrast(pairs: Pairs, epochs: int, dropout: float, teacher: Teacher | None = None) -> tuple[torch.nn.Linear, torch.nn.Linear, float]:
+    """Two linear projections into one space, and the scale of its cosines.
+
+    By symmetric InfoNCE (van den Oord et al. 2018) over batches of pairs, with much dropout and random mixtures of a picture's captions:
+    4,000 pictures are few for half a million weights. With a ``teacher`` also by the divergence from its softmax over the same pairs
+    (Hinton et al. 2015), to which pictures without captions contribute too.
     """
     torch.manual_seed(SEED)
-    captions: dict[str, list[int]] = {}
-    for i, name in enumerate(owners):
-        captions.setdefault(str(name), []).append(i)
-    names = [name for name in captions if name.startswith(splits)]
-    where = torch.tensor([[index[name], index.get(f"{name}#flip", index[name])] for name in names])
-    own = torch.tensor([(captions[name] * 5)[:5] for name in names])
-    x, t = torch.from_numpy(images), torch.from_numpy(texts)
-    (image_mean, image_scale), (text_mean, text_scale) = standardise(x[where[:, 0]]), standardise(t[own.reshape(-1)])
-    x, t = (x - image_mean) / image_scale, (t - text_mean) / text_scale
-    left, right = torch.nn.Linear(x.shape[1], MATCH), torch.nn.Linear(t.shape[1], MATCH)
-    temperature = torch.nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
-    optimiser = torch.optim.AdamW([*left.parameters(), *right.parameters(), temperature], lr=2e-3, weight_decay=1.0)
+    left, right = torch.nn.Linear(pairs.images.shape[1], MATCH), torch.nn.Linear(pairs.texts.shape[2], MATCH)
+    scale = torch.nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
+    optimiser = torch.optim.AdamW([*left.parameters(), *right.parameters(), scale], lr=2e-3, weight_decay=1.0)
     mixture = torch.distributions.Dirichlet(torch.full((5,), 0.5))
-    steps = EPOCHS * (len(names) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    for _ in range(EPOCHS):
-        for part in torch.randperm(len(names)).split(BATCH)[: len(names) // BATCH]:
-            share, shares = torch.rand(len(part), 1), mixture.sample((len(part),))[..., None]
-            a = functional.dropout(x[where[part, 0]] * share + x[where[part, 1]] * (1 - share), 0.6)
-            b = functional.dropout((t[own[part]] * shares).sum(1), 0.2)
-            scores = functional.normalize(left(a), dim=1) @ functional.normalize(right(b), dim=1).T * temperature.exp().clamp(max=100)
+    batches = len(pairs.images) // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=epochs * batches)
+
+    def project(layer: torch.nn.Linear, rows: torch.Tensor, share: float) -> torch.Tensor:
+        return functional.normalize(layer(functional.dropout(rows, share)), dim=1)
+
+    for _ in range(epochs):
+        for part in torch.randperm(len(pairs.images)).split(BATCH)[:batches]:
+            shares = mixture.sample((len(part),))[..., None]
+            texts = project(right, (pairs.texts[part] * shares).sum(1), 0.2)
+            factor = scale.exp().clamp(max=100)
+            scores = project(left, pairs.images[part], dropout) @ texts.T * factor
             goal = torch.arange(len(part))
             loss = (functional.cross_entropy(scores, goal) + functional.cross_entropy(scores.T, goal)) / 2
+            if teacher is not None:
+                known = ~teacher.images[part].isnan().any(dim=1)
+                some = torch.randint(0, len(teacher.more), (BATCH // 2,))
+                seen = torch.cat([scores[known], project(left, teacher.more[some], dropout) @ texts.T * factor])
+                theirs = functional.normalize((teacher.texts[part] * shares).sum(1), dim=1)
+                wanted = torch.cat([teacher.images[part][known], teacher.more_images[some]]) @ theirs.T * teacher.scale
+                loss = loss + DISTIL * (divergence(seen, wanted) + divergence(seen.T, wanted.T)) / 2
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
-    return {
-        **folded("match", left, image_mean, image_scale),
-        **folded("text", right, text_mean, text_scale),
-    }
+    return left, right, float(scale.exp().detach())
+
+
+def divergence(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return functional.kl_div(functional.log_softmax(found, 1), functional.softmax(wanted, 1), reduction="batchmean")
+
+
+def train_match(
+    index: dict[str, int], images: np.ndarray, owners: np.ndarray, texts: np.ndarray, clip: dict[str, np.ndarray]
+) -> dict[str, torch.Tensor]:
+    """The projections of pictures and captions into one space, taught by the pairs themselves and, where ``clip`` has embeddings of
+    pictures, by what the same training makes of those."""
+    captions: dict[str, list[int]] = {}
+    for i, name in enumerate(owners):
+        captions.setdefault(str(name), []).append(i)
+    train = [name for name in captions if name.startswith("train/")]
+    own = torch.tensor([(captions[name] * 5)[:5] for name in train])
+    x, t = torch.from_numpy(images), torch.from_numpy(texts)
+    rows = torch.tensor([index[name] for name in train])
+    (image_mean, image_scale), (text_mean, text_scale) = standardise(x[rows]), standardise(t[own.reshape(-1)])
+    x, t = (x - image_mean) / image_scale, (t - text_mean) / text_scale
+    teacher = taught(train, own, t, clip, index, x) if clip else None
+    left, right, scale = contrast(Pairs(x[rows], t[own]), 40 if teacher else 25, 0.6, teacher)
+    heads = {**folded("match", left, image_mean, image_scale), **folded("text", right, text_mean, text_scale)}
+    return {**heads, "logit_scale": torch.tensor(scale * 2**0.5)}  # the shared half of a picture's embedding has the length sqrt(1/2)
+
+
+def taught(
+    train: list[str], own: torch.Tensor, texts: torch.Tensor, clip: dict[str, np.ndarray], index: dict[str, int], images: torch.Tensor
+) -> Teacher:
+    """The teacher: CLIP's image tower and the same text features, brought together by `contrast`."""
+    known = [i for i, name in enumerate(train) if name in clip]
+    mean, scale = standardise(torch.from_numpy(np.stack([clip[train[i]] for i in known])))
+    seen = {name: (torch.from_numpy(row) - mean) / scale for name, row in clip.items()}
+    left, right, factor = contrast(Pairs(torch.stack([seen[train[i]] for i in known]), texts[own[known]]), 40, 0.5)
+    with torch.no_grad():
+        places = {name: functional.normalize(left(row), dim=0) for name, row in seen.items()}
+        unknown, paired = torch.full((MATCH,), torch.nan), set(train)
+        more = [name for name in places if name in index and name not in paired and not held_out(name)]
+        return Teacher(
+            torch.stack([places.get(name, unknown) for name in train]),
+            functional.normalize(right(texts), dim=1)[own],
+            factor,
+            images[[index[name] for name in more]],
+            torch.stack([places[name] for name in more]),
+        )
 
 
 def folded(name: str, layer: torch.nn.Linear, mean: torch.Tensor, scale: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -194,12 +210,13 @@ def train_looks(
     torch.nn.init.constant_(aesthetic.bias, 5.5)
     rated = [name for name in usable if name in scores]
     rated_at, rated_score = torch.tensor([usable[n] for n in rated], dtype=torch.long), torch.tensor([scores[n] for n in rated])
-    pairs = torch.tensor([[i, usable[name.split("#")[0]]] for name, i in usable.items() if name.endswith(("#blur", "#jpeg"))])
+    worse = [name for name in usable if name.endswith(("#blur", "#jpeg", "#small"))]
+    pairs = torch.tensor([[usable[name], usable[name.split("#")[0]]] for name in worse])
     styled = [(i, style_of(name)) for name, i in usable.items() if style_of(name) is not None]
     styled_at, styled_as = (torch.tensor(values) for values in zip(*styled, strict=True))
     counts = torch.bincount(styled_as, minlength=len(STYLES)).clamp_min(1)
     optimiser = torch.optim.AdamW([*layer.parameters(), *aesthetic.parameters(), *style.parameters()], lr=1e-3, weight_decay=0.1)
-    steps = 800
+    steps = 1500
 
     def embed(at: torch.Tensor) -> torch.Tensor:
         looks = functional.normalize(layer(functional.dropout(x[at], 0.3)), dim=1) * 0.5**0.5
@@ -215,8 +232,8 @@ def train_looks(
             found = aesthetic(embed(rated_at[some]))[:, 0]
             loss = loss + functional.mse_loss(found, rated_score[some])
             pair = pairs[torch.randint(0, len(pairs), (128,))]
-            worse, better = aesthetic(embed(pair[:, 0]))[:, 0], aesthetic(embed(pair[:, 1]))[:, 0]
-            loss = loss + functional.relu(0.5 - (better - worse)).mean()
+            low, high = aesthetic(embed(pair[:, 0]))[:, 0], aesthetic(embed(pair[:, 1]))[:, 0]
+            loss = loss + functional.relu(0.5 - (high - low)).mean()
         some = torch.multinomial(chance, 256, replacement=True)
         loss = loss + functional.cross_entropy(style(embed(styled_at[some])), styled_as[some], label_smoothing=0.05)
         optimiser.zero_grad()
@@ -230,27 +247,27 @@ def train_looks(
 
 def write(heads: dict[str, torch.Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = {name: value.numpy().astype(np.float16) for name, value in heads.items()}
-    np.savez(path, **{name: half[name] for name in sorted(half)})  # savez writes no dates: the same heads are the same file
+    arrays = {name: value.detach().numpy() for name, value in heads.items()}
+    kept = {name: arrays[name].astype(np.float32 if name == "ranges" else np.float16) for name in sorted(arrays)}
+    np.savez(path, **kept)  # savez writes no dates: the same heads are the same file
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--teacher", default="")
-    parser.add_argument("--laion", default="")
-    parser.add_argument("--most", type=int, default=5000, help="pictures the teacher sees")
+    parser.add_argument("--work", type=Path, required=True, help="where features are kept")
+    parser.add_argument("--teacher", type=Path, help="the folder of benchmarks.clip_teacher")
+    parser.add_argument("--laion", default="", help="LAION's linear head for ViT-B/16")
     parser.add_argument("--out", type=Path, default=STARTER_WEIGHTS)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # steps are so small that threads would only wait for each other
-    index, images = image_features(args.work)
+    found, index, images = image_features(args.work)
     owners, texts = text_features(args.work)
-    scores = teacher_scores(args.work, args.teacher, args.laion, args.most) if args.laion else {}
-    heads: dict[str, Any] = train_match(index, images, owners, texts, ("train/",))
-    heads |= train_looks(index, images, heads, scores)
-    write(heads, args.out)
-    print(json.dumps({"pictures": len(index), "captions": len(texts), "rated": len(scores), "bytes": args.out.stat().st_size}))
+    clip = embeddings(args.teacher) if args.teacher else {}
+    heads = train_match(index, images, owners, texts, clip)
+    heads |= train_looks(index, images, heads, laion_scores(clip, args.laion) if args.laion else {})
+    write({**heads, "ranges": torch.from_numpy(found)}, args.out)
+    print(json.dumps({"pictures": len(index), "captions": len(texts), "taught": len(clip), "bytes": args.out.stat().st_size}))
 
 
 if __name__ == "__main__":

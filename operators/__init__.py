@@ -1,9 +1,12 @@
 """Operators: what can be measured about a sample. One algorithm a file; `ALL` and `OPTIONAL` list those that come with Goldsieve."""
 
+from operators.aesthetic import Aesthetic
 from operators.banding import Banding
 from operators.base import Operator
 from operators.caption_duplicates import CaptionDuplicates
 from operators.caption_quality import CaptionQuality
+from operators.clip_score import ClipScore
+from operators.concept import Concept
 from operators.copy_signature import CopySignature
 from operators.exact_duplicates import ExactDuplicates
 from operators.faces import Faces
@@ -23,19 +26,23 @@ from operators.portrait_quality import PortraitQuality
 from operators.protected_copies import ProtectedCopies
 from operators.provenance import Provenance
 from operators.semantic_duplicates import SemanticDuplicates
+from operators.style import Style
 from operators.text_area import TextArea
+from operators.text_embedding import TextEmbedding
 from operators.texture_loss import TextureLoss
 from operators.turned_hashes import TurnedHashes
 from operators.upsampling_grid import UpsamplingGrid
+from operators.zero_shot import ZeroShot
 
 ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
 OPTIONAL: tuple[Operator, ...] = (
-    *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), ImageEmbedding(), SemanticDuplicates()),
+    *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
     *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
+    *(ImageEmbedding(), TextEmbedding(), ClipScore(), Aesthetic(), Style(), Concept(), ZeroShot()),
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
 )
-"""Operators that need an optional package, or take longer, for example because they decode pictures at native size: listed, documented and
-made by name like the others, but not in the default set."""
+"""Operators that run a model, decode pictures at native size or compare all samples in another way: listed, documented and made by name
+like the others, but not in the default set, which would be several times slower with them."""

@@ -1,6 +1,6 @@
 """How pleasing a picture looks, as raters would say: a linear head over the picture's embedding, on a scale of 1 to 10.
 
-* ``starter``: distilled from LAION's head over CLIP ViT-B/16 by benchmarks/train_starter.py, where the weights have it (docs/starter.md).
+* ``starter``: distilled from LAION's head over CLIP ViT-B/16 by benchmarks/train_starter.py (docs/starter.md).
 * ``laion-v1``: github.com/LAION-AI/aesthetic-predictor (MIT), linear heads for OpenAI's ViT-B/32, B/16 and L/14.
 * ``laion-v2``: github.com/christophschuhmann/improved-aesthetic-predictor (Apache-2.0) for OpenAI's ViT-L/14: layers of which
   none bends anything, so their product is one linear head too.
@@ -95,8 +95,17 @@ def head_file(encoder: str, head: str) -> tuple[Path, str]:
             f"there is no aesthetic head {head!r} for {encoder!r}: laion-v1 goes with openclip:ViT-B-32/openai, ViT-B-16/openai "
             "and ViT-L-14/openai, laion-v2 with openclip:ViT-L-14/openai; for other encoders give the file of a head"
         )
-    address, digest = OPENAI_HEADS[head, model]
-    return cache_folder() / urllib.parse.unquote(address.rsplit("/", 1)[1]), digest
+    return cached_head(head, model), OPENAI_HEADS[head, model][1]
+
+
+def cached_head(head: str, model: str) -> Path:
+    """Where the file of a head of `OPENAI_HEADS` is kept."""
+    return cache_folder() / urllib.parse.unquote(OPENAI_HEADS[head, model][0].rsplit("/", 1)[1])
+
+
+def head_name(head: str, model: str) -> str:
+    """What `goldsieve models` calls it."""
+    return f"aesthetic:{head}/{model}"
 
 
 def cache_folder() -> Path:
@@ -109,8 +118,9 @@ def load_head(encoder: str, head: str, weights: str) -> tuple[Float32, float]:
     """(weight (d,), bias). Raises `MissingDependencyError` without the file, `UsageError` for one with another content."""
     file, digest = head_file(encoder, head)
     if not file.is_file():
-        command = f" Fetch it with: goldsieve models pull aesthetic:{encoder}" if digest else " Name an existing file."
-        raise MissingDependencyError(f"The aesthetic head {file} is not on this machine.{command}")
+        known = next((key for key, (_, pinned) in OPENAI_HEADS.items() if pinned == digest), None)
+        command = f"Fetch it with: goldsieve models pull {head_name(*known)}" if known else "Name an existing file."
+        raise MissingDependencyError(f"The aesthetic head {file} is not on this machine. {command}")
     data = file.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if (digest and found != digest) or (weights and not found.startswith(weights)):
@@ -119,11 +129,6 @@ def load_head(encoder: str, head: str, weights: str) -> tuple[Float32, float]:
         )
     if file == STARTER_WEIGHTS:
         with np.load(file) as arrays:
-            if "aesthetic_weight" not in arrays:
-                raise MissingDependencyError(
-                    "The encoder 'starter' of this version has no aesthetic head yet (docs/starter.md says why and how to train one). "
-                    "Use an open_clip encoder, such as openclip:ViT-B-32/openai, or name the file of a head in the setting `head`."
-                )
             return arrays["aesthetic_weight"].astype(np.float32), float(arrays["aesthetic_bias"])
     if file.suffix == ".npz":
         with np.load(file) as arrays:
@@ -148,12 +153,11 @@ def folded(state: Mapping[str, Any], file: Path) -> tuple[Float32, float]:
         raise UsageError(f"{file} is not a chain of linear layers that ends in one number ({type(error).__name__}).") from error
 
 
-def pull_head(encoder: str, head: str = "auto") -> Path:
-    """Fetch a head over the network and check its hash. Raises `UsageError` where that fails."""
-    file, digest = head_file(encoder, head)
-    if not digest or file.is_file():
+def pull_head(head: str, model: str) -> Path:
+    """Fetch a head of `OPENAI_HEADS` over the network, unless it is here. Raises `UsageError` where that or its hash fails."""
+    file, (address, digest) = cached_head(head, model), OPENAI_HEADS[head, model]
+    if file.is_file():
         return file
-    address = next(address for address, known in OPENAI_HEADS.values() if known == digest)
     try:
         with urllib.request.urlopen(address, timeout=60) as answer:
             data = answer.read(32 << 20)

@@ -50,7 +50,8 @@ def markdown() -> str:
         "# Operators",
         "This page is written by `operators/catalogue.py` from the code; `goldsieve operators` prints the same. "
         "Operators only add columns. What counts as good is decided by the rules of a recipe. "
-        f"Not in the default set, so named in a recipe or on the command line: {', '.join(o.name for o in OPTIONAL)}.",
+        "Not in the default set, because they run a model; name them in a recipe or on the command line: "
+        f"{', '.join(o.name for o in OPTIONAL)}.",
         "| operator | reads | looks at | what it tells |\n|---|---|---|---|\n" + "\n".join(map(summary_line, LISTED)),
     ]
     for operator in LISTED:

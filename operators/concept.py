@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.encoders import Setup, load, settle
+from operators.encoders import fill_in, load, setup_of
 from operators.encoders.vectors import Float32, Indices, lists, matrix, spread, unit
 
 DEFAULT_NAMES = Path(__file__).parent / "encoders" / "concepts.txt"
@@ -18,7 +18,7 @@ DEFAULT_NAMES = Path(__file__).parent / "encoders" / "concepts.txt"
 
 @dataclass(frozen=True)
 class Concept:
-    """The names out of a list that fit a picture best, by the cosine with "a photo of a NAME" (Radford et al. 2021).
+    """The names out of a list that fit a picture best, by the cosine with "a photo of NAME" (Radford et al. 2021).
 
     ``names``: any names; left empty, a list of everyday things and scenes that comes with Goldsieve. ``template``: the text a
     name stands in for ``{}``. ``top_k``: how many names ``concepts`` has. ``encoder``, ``precision``, ``device``, ``batch_size`` and
@@ -27,7 +27,7 @@ class Concept:
     """
 
     names: tuple[str, ...] = ()
-    template: str = "a photo of a {}"
+    template: str = "a photo of {}"
     top_k: int = 5
     encoder: str = "starter"
     precision: str = "auto"
@@ -48,9 +48,7 @@ class Concept:
     )
 
     def __post_init__(self) -> None:
-        settled = settle(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-        for setting in ("encoder", "precision", "weights"):
-            object.__setattr__(self, setting, getattr(settled, setting))
+        fill_in(self)
         if "{}" not in self.template:
             raise ValueError("template must contain {} where the name goes")
         if self.top_k < 1:
@@ -59,16 +57,12 @@ class Concept:
             raise ValueError("a name is empty")
 
     @property
-    def setup(self) -> Setup:
-        return Setup(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-
-    @property
     def gpus(self) -> float:
         return 1.0 if self.device == "cuda" else 0.0
 
     def open(self) -> BatchFn:
         names = self.names or default_names()
-        texts = unit(load(self.setup).encode_texts([self.template.replace("{}", name) for name in names]))
+        texts = unit(load(setup_of(self)).encode_texts([self.template.replace("{}", name) for name in names]))
         known: Any = pa.array(names, pa.string())
         count = min(self.top_k, len(names))
 

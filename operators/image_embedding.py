@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import ERROR_LENGTH, Batch, BatchFn, Columns, Reads, Scope, attempt, field
-from operators.encoders import Setup, load, settle, view_of
+from operators.encoders import fill_in, load, setup_of, view_of
 from operators.encoders.vectors import EMBEDDING, lists
 
 
@@ -34,13 +34,7 @@ class ImageEmbedding:
     adds = pa.schema([field("image_embedding", EMBEDDING, "embedding of the picture; compare with others of the same encoder", "length 1")])
 
     def __post_init__(self) -> None:
-        settled = settle(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-        for setting in ("encoder", "precision", "weights"):
-            object.__setattr__(self, setting, getattr(settled, setting))
-
-    @property
-    def setup(self) -> Setup:
-        return Setup(self.encoder, self.precision, self.device, self.batch_size, self.weights)
+        fill_in(self)
 
     @property
     def gpus(self) -> float:
@@ -48,10 +42,10 @@ class ImageEmbedding:
 
     @property
     def reads(self) -> Reads:
-        return Reads(views=(view_of(self.setup, self.scaled_decode),))
+        return Reads(views=(view_of(setup_of(self), self.scaled_decode),))
 
     def open(self) -> BatchFn:
-        encoder, view, adds = load(self.setup), view_of(self.setup, self.scaled_decode), self.adds
+        encoder, view, adds = load(setup_of(self)), view_of(setup_of(self), self.scaled_decode), self.adds
 
         def run(batch: Batch) -> Columns:
             found = [attempt(lambda row: {"pixels": row.view(view)}, row) for row in batch.rows]

@@ -9,8 +9,8 @@ import pyarrow as pa
 from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.concept import at_places
-from operators.encoders import STARTER_WEIGHTS, Setup, load, parse, settle
-from operators.encoders.vectors import Float32, lists, matrix, spread, unit
+from operators.encoders import STARTER_WEIGHTS, Setup, fill_in, load, parse, setup_of
+from operators.encoders.vectors import Float32, lists, matrix, softmax, spread, unit
 
 STYLES = ("photo", "illustration", "anime", "painting", "3d_render", "screenshot", "chart", "other")
 """What ``style`` can be; `screenshot` covers user interfaces, `chart` diagrams and documents."""
@@ -54,20 +54,14 @@ class Style:
     )
 
     def __post_init__(self) -> None:
-        settled = settle(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-        for setting in ("encoder", "precision", "weights"):
-            object.__setattr__(self, setting, getattr(settled, setting))
-
-    @property
-    def setup(self) -> Setup:
-        return Setup(self.encoder, self.precision, self.device, self.batch_size, self.weights)
+        fill_in(self)
 
     @property
     def gpus(self) -> float:
         return 1.0 if self.device == "cuda" else 0.0
 
     def open(self) -> BatchFn:
-        weight, bias = head(self.setup)
+        weight, bias = head(setup_of(self))
         known = pa.array(STYLES)
 
         def run(batch: Batch) -> Columns:
@@ -97,10 +91,4 @@ def head(setup: Setup) -> tuple[Float32, Float32]:
         with np.load(STARTER_WEIGHTS) as arrays:
             return arrays["style_weight"].astype(np.float32), arrays["style_bias"].astype(np.float32)
     means = [encoder.encode_texts(list(PROMPTS[style])).mean(axis=0) for style in STYLES]
-    return 100 * unit(np.stack(means)).T, np.zeros(len(STYLES), np.float32)  # 100: the temperature CLIP is trained to
-
-
-def softmax(scores: Float32) -> Float32:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32, copy=False)
-    return shares
+    return encoder.logit_scale * unit(np.stack(means)).T, np.zeros(len(STYLES), np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.encoders import Float32, Setup, load, settle
+from operators.encoders import Float32, fill_in, load, setup_of
 from operators.encoders.vectors import EMBEDDING, lists
 
 
@@ -17,7 +17,8 @@ class TextEmbedding:
     """The caption as a vector of length 1, by a text encoder; of a sample with several captions, each of them.
 
     ``encoder``, ``precision``, ``device``, ``batch_size`` and ``weights``: as for `image_embedding`; both must name the same encoder.
-    Every distinct text of a batch is encoded once.
+    Every distinct text of a batch is encoded once. `starter` reads English: captions in other languages get embeddings that say little,
+    so look at ``caption_language`` of `caption_quality` before you trust a score.
     """
 
     encoder: str = "starter"
@@ -37,20 +38,14 @@ class TextEmbedding:
     )
 
     def __post_init__(self) -> None:
-        settled = settle(self.encoder, self.precision, self.device, self.batch_size, self.weights)
-        for setting in ("encoder", "precision", "weights"):
-            object.__setattr__(self, setting, getattr(settled, setting))
-
-    @property
-    def setup(self) -> Setup:
-        return Setup(self.encoder, self.precision, self.device, self.batch_size, self.weights)
+        fill_in(self)
 
     @property
     def gpus(self) -> float:
         return 1.0 if self.device == "cuda" else 0.0
 
     def open(self) -> BatchFn:
-        encoder = load(self.setup)
+        encoder = load(setup_of(self))
 
         def run(batch: Batch) -> Columns:
             main: list[str | None] = batch.table["caption"].to_pylist()

@@ -38,6 +38,11 @@ class Encoder(Protocol):
     def name(self) -> str: ...
     @property
     def dimension(self) -> int: ...
+    @property
+    def logit_scale(self) -> float:
+        """By what a cosine is multiplied before a softmax over texts: the temperature the model was trained with."""
+        ...
+
     def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
         """``pictures``: uint8 (height, width, 3), sRGB, upright, of any size. Returns float32 (n, dimension) of length 1."""
         ...
@@ -74,6 +79,33 @@ class Setup:
     device: str
     batch_size: int
     weights: str
+
+
+class HasEncoder(Protocol):
+    """An operator's settings that say which encoder it uses and how."""
+
+    @property
+    def encoder(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def weights(self) -> str: ...
+
+
+def setup_of(operator: HasEncoder) -> Setup:
+    """The operator's settings as a `Setup`."""
+    return Setup(operator.encoder, operator.precision, operator.device, operator.batch_size, operator.weights)
+
+
+def fill_in(operator: HasEncoder) -> None:
+    """For ``__post_init__`` of a frozen operator: its settings become those of `settle`. Raises what `settle` raises."""
+    settled = settle(operator.encoder, operator.precision, operator.device, operator.batch_size, operator.weights)
+    for setting in ("encoder", "precision", "weights"):
+        object.__setattr__(operator, setting, getattr(settled, setting))
 
 
 def parse(encoder: str) -> EncoderName:

@@ -2,14 +2,14 @@
 
 * Weights are loaded from the caches open_clip fills (Hugging Face's, ``~/.cache/clip``) or from a checkpoint, never downloaded here.
 * A model call always has ``batch_size`` rows, the last call filled up with the first row; no autocast, no quantisation.
-* One call runs at a time and uses all threads torch has; meanwhile other threads decode and preprocess.
+* On a processor a call uses one thread, and calls run side by side in the threads of a worker: nothing waits for the slowest part
+  of a matrix product, and one thread decodes while another computes.
 * A tag trained with QuickGELU gets QuickGELU, whatever the model's configuration says (open_clip only warns then).
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021); github.com/mlfoundations/open_clip.
 """
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ class OpenClip:
         self._tokenize = open_clip.get_tokenizer(parsed.model)
         self._device, self._batch_size = setup.device, setup.batch_size
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
-        self._lock = threading.Lock()
         self.dimension = int(model_config["embed_dim"])
+        self.logit_scale = float(model.logit_scale.detach().float().exp())
 
     def encode_images(self, pictures: Sequence[UInt8]) -> Float32:
         from PIL import Image
@@ -82,13 +82,15 @@ class OpenClip:
     def _run(self, encode: Any, inputs: Sequence[Any], dtype: Any) -> Float32:
         import torch
 
+        if self._device == "cpu":
+            torch.set_num_threads(1)  # of this thread; others that met torch before keep theirs
         results = []
         for start in range(0, len(inputs), self._batch_size):
             part = list(inputs[start : start + self._batch_size])
             batch = torch.stack(part + part[:1] * (self._batch_size - len(part)))
             if self._device == "cuda":
                 batch = batch.pin_memory()
-            with self._lock, torch.inference_mode():
+            with torch.inference_mode():
                 found = encode(batch.to(self._device, dtype, non_blocking=True))
                 results.append(found[: len(part)].float().cpu().numpy())
         return unit(np.concatenate(results)) if results else np.zeros((0, self.dimension), np.float32)

@@ -59,3 +59,10 @@ def unit(rows: Float32) -> Float32:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: Float32 = (rows / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
     return scaled
+
+
+def softmax(scores: Float32) -> Float32:
+    """Of each row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Float32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32, copy=False)
+    return shares

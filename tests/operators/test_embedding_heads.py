@@ -23,6 +23,7 @@ from operators.plugins import configure
 from operators.style import STYLES, Style
 from operators.testing import encode, make_batch, picture
 from operators.text_embedding import TextEmbedding
+from operators.zero_shot import ZeroShot
 
 TYPES = {"image_embedding": EMBEDDING, "text_embedding": EMBEDDING, "caption_embeddings": pa.list_(EMBEDDING)}
 
@@ -91,14 +92,18 @@ def aesthetic_head(tmp_path_factory: pytest.TempPathFactory) -> Aesthetic:
     return Aesthetic(head=str(path))
 
 
-def test_starter_scores_looks_or_says_that_it_cannot() -> None:
-    with np.load(STARTER_WEIGHTS) as arrays:
-        trained = "aesthetic_weight" in arrays
-    if trained:
-        Aesthetic().open()
-    else:
-        with pytest.raises(MissingDependencyError, match="no aesthetic head yet"):
-            Aesthetic().open()
+def test_starter_finds_a_blurred_picture_less_pleasing(evaluation_data: Path) -> None:
+    from PIL import Image, ImageFilter
+
+    photos = [Image.open(path).convert("RGB") for path in sorted((evaluation_data / "photos").glob("*"))[:6]]
+    run, embed = Aesthetic().open(), ImageEmbedding().open()
+    sharp, blurred = (
+        run(Batch(pa.table({"image_embedding": embed(make_batch([{}] * 6, [encode(p, "JPEG") for p in some]))["image_embedding"]}), []))
+        for some in (photos, [photo.filter(ImageFilter.GaussianBlur(max(photo.size) / 60)) for photo in photos])
+    )
+    pairs = list(zip(sharp["aesthetic"].to_pylist(), blurred["aesthetic"].to_pylist(), strict=True))
+    assert sum(a > b for a, b in pairs) >= 5
+    assert all(1 <= score <= 10 for pair in pairs for score in pair)
 
 
 def test_embeddings_of_different_encoders_are_refused(aesthetic_head: Aesthetic) -> None:
@@ -106,7 +111,7 @@ def test_embeddings_of_different_encoders_are_refused(aesthetic_head: Aesthetic)
         scored([[1, 0]], [[1, 0, 0]])
     with pytest.raises(UsageError, match="different encoders"):
         scored([[1, 0], [1, 0, 0]], [[1, 0], [1, 0]])
-    for head in (aesthetic_head, Style(), Concept(names=("a cat",))):
+    for head in (aesthetic_head, Style(), Concept(names=("a cat",)), ZeroShot()):
         with pytest.raises(UsageError, match="same `encoder`"):
             head.open()(batch(image_embedding=[[1.0, 0.0]]))
 
@@ -147,7 +152,7 @@ def test_heads_of_laion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """The right file for each model; absent: the command; another content: refused; other weights than OpenAI's: refused."""
     torch = pytest.importorskip("torch")
     monkeypatch.setenv("GOLDSIEVE_CACHE", str(tmp_path))
-    with pytest.raises(MissingDependencyError, match="goldsieve models pull aesthetic:openclip:ViT-B-16/openai"):
+    with pytest.raises(MissingDependencyError, match="goldsieve models pull aesthetic:laion-v1/ViT-B-16"):
         Aesthetic(encoder="openclip:ViT-B-16/openai").open()
     with pytest.raises(UsageError, match="no aesthetic head"):
         configure(Aesthetic, {"encoder": "openclip:ViT-B-32/laion2b_s34b_b79k"})
@@ -165,7 +170,7 @@ def test_heads_of_laion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     own = Aesthetic(encoder="openclip:ViT-L-14/openai", head="laion-v1")
     got = own.open()(batch(image_embedding=[[0.5] + [0.0] * 767]))
     assert got["aesthetic"].to_pylist() == [4.5]
-    assert pull_head("openclip:ViT-L-14/openai", "laion-v1") == tmp_path / "sa_0_4_vit_l_14_linear.pth"
+    assert pull_head("laion-v1", "ViT-L-14") == tmp_path / "sa_0_4_vit_l_14_linear.pth"
 
 
 # --- concept -----------------------------------------------------------------------------------------------------------
@@ -211,7 +216,7 @@ def embedded() -> pa.Table:
     return pa.table({name: columns[name] for name in TYPES})
 
 
-@pytest.mark.parametrize("operator", [ClipScore(), None, Style(), Concept(), Concept(names=("a cat", "a dog"), top_k=5)])
+@pytest.mark.parametrize("operator", [ClipScore(), None, Style(), Concept(), ZeroShot(), Concept(names=("a cat", "a dog"), top_k=5)])
 def test_heads_on_real_embeddings(operator: Any, embedded: pa.Table, aesthetic_head: Aesthetic) -> None:
     operator = operator or aesthetic_head
     run = operator.open()
@@ -242,3 +247,31 @@ def test_concept_depends_on_the_names(embedded: pa.Table) -> None:
     got = Concept(names=("a cat", "a dog", "noise"), top_k=2).open()(Batch(embedded, []))
     assert all(len(names) == 2 and set(names) <= {"a cat", "a dog", "noise"} for names in got["concepts"].to_pylist()[:3])
     assert [names[0] for names in got["concepts"].to_pylist()[:3]] == got["concept"].to_pylist()[:3]
+
+
+# --- zero_shot ---------------------------------------------------------------------------------------------------------
+
+
+def test_zero_shot_shares_add_up_and_follow_the_prompts(embedded: pa.Table) -> None:
+    named = ZeroShot(labels=("a dog", "noise")).open()(Batch(embedded, []))
+    told = ZeroShot(labels=("x", "y"), prompts=(("a photo of a dog",), ("a photo of noise",))).open()(Batch(embedded, []))
+    assert named["zero_shot_scores"].to_pylist() == told["zero_shot_scores"].to_pylist()
+    for label, score, scores in zip(*(named[name].to_pylist()[:3] for name in named), strict=True):
+        assert sum(scores) == pytest.approx(1, abs=1e-5)
+        assert scores[["a dog", "noise"].index(label)] == max(scores) == score
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"labels": ["one"]},
+        {"labels": ["one", "one"]},
+        {"labels": ["one", " "]},
+        {"labels": ["one", "two"], "prompts": [["x"]]},
+        {"labels": ["one", "two"], "prompts": [["x"], [" "]]},
+        {"template": "a photo"},
+    ],
+)
+def test_wrong_classes_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        configure(ZeroShot, wrong)
