@@ -50,7 +50,7 @@ def markdown() -> str:
         "# Operators",
         "This page is written by `operators/catalogue.py` from the code; `goldsieve operators` prints the same. "
         "Operators only add columns. What counts as good is decided by the rules of a recipe. "
-        "Not in the default set, because they run a model; name them in a recipe or on the command line: "
+        "Not in the default set, because they take longer; name them in a recipe or on the command line: "
         f"{', '.join(o.name for o in OPTIONAL)}.",
         "| operator | reads | looks at | what it tells |\n|---|---|---|---|\n" + "\n".join(map(summary_line, LISTED)),
     ]
