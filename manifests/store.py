@@ -23,7 +23,7 @@ from manifests.errors import LakeError, LakeMissingError, SqlError
 from manifests.ingest import IngestResult, ingest_references
 from manifests.lease import lease
 from manifests.parts import Part
-from manifests.tables import create_tables, ensure_signal_table, migrate, signal_table
+from manifests.tables import create_tables, ensure_signal_table, migrate, require_current, signal_table
 from manifests.wide import create_wide, current_operators, used_operators
 
 DATA_TABLES = ("refs", "media", "labels", "captions", "protected")
@@ -91,7 +91,9 @@ def open_lake(lake: Path | str | LakeAddress, *, read_only: bool = True, at: int
     address = lake_address(lake)
     connection = connect(address, read_only=read_only or at is not None, at=at)
     try:
-        if not read_only and migrate(connection):
+        if read_only and at is None:
+            require_current(connection, address)
+        elif not read_only and migrate(connection):
             create_wide(connection)
         if confined:
             confine(connection, address)

@@ -100,6 +100,14 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> bool:
     return version < FORMAT_VERSION
 
 
+def require_current(connection: duckdb.DuckDBPyConnection, lake: object) -> None:
+    """Raises `LakeError` for a lake that only a command that writes can bring to the current format."""
+    version = format_version(connection)
+    if version != FORMAT_VERSION:
+        what = "upgrade goldsieve" if version > FORMAT_VERSION else f"a command that writes brings it up to date: goldsieve gc {lake}"
+        raise LakeError(f"The lake has format {version}, this goldsieve reads format {FORMAT_VERSION}: {what}.")
+
+
 def format_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The lake's format. Raises `LakeError` when the catalog is not a goldsieve lake."""
     try:
