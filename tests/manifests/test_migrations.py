@@ -15,7 +15,7 @@ def old_lake(tmp_path):
 
 
 def test_an_older_lake_is_read_after_a_command_that_writes(old_lake):
-    with pytest.raises(LakeError, match="format 2, this goldsieve reads format 3.*goldsieve gc"):
+    with pytest.raises(LakeError, match=r"format 2, this goldsieve reads format 3.*goldsieve gc"):
         open_lake(old_lake)
     open_lake(old_lake, read_only=False).close()
     with open_lake(old_lake) as lake:
