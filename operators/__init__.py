@@ -1,6 +1,7 @@
 """Operators: what can be measured about a sample. One algorithm a file; `ALL` and `OPTIONAL` list those that come with Goldsieve."""
 
 from operators.aesthetic import Aesthetic
+from operators.aigc_score import AigcScore
 from operators.banding import Banding
 from operators.base import Operator
 from operators.caption_duplicates import CaptionDuplicates
@@ -42,6 +43,7 @@ OPTIONAL: tuple[Operator, ...] = (
     *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
     *(ImageEmbedding(), TextEmbedding(), ClipScore(), Aesthetic(), Style(), Concept(), ZeroShot()),
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
+    AigcScore(),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
 )
 """Operators that run a model, decode pictures at native size or compare all samples in another way: listed, documented and made by name

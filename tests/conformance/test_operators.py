@@ -139,6 +139,8 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         "is_protected": [False, False, False, True],
     }
     values |= embeddings()
+    values |= {"style": ["photo", "anime", None], "over_smooth": [0.0, 0.3, None], "texture_loss": [1.5, 3.0, None], "moire": [8.0, 20.0]}
+    values |= {"upsampling_grid": [0.0, 0.5], "banding": [0.0, 7.0, None], "oversharpen_halo": [0.1, 0.2]}
     made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
     return made, [files[n % len(files)] for n in range(count)]
 

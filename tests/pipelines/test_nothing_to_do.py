@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from manifests import create_lake, open_lake
+from manifests.tables import FORMAT_VERSION
 from manifests.wide import narrow, wide_rows_sql
 from pipelines import measure as measuring
 from pipelines import run as running
@@ -183,10 +184,11 @@ def test_a_parquet_table_of_paths_is_not_remembered(tmp_path: Path) -> None:
 def test_a_lake_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
     with create_lake(tmp_path / "lake") as lake:
         lake.connection.execute("DROP TABLE listings")
+        lake.connection.execute("DROP TABLE protected")
         lake.connection.execute("UPDATE goldsieve SET value = '1' WHERE key = 'format_version'")
     with open_lake(tmp_path / "lake", read_only=False) as lake:
         assert lake.value("SELECT count(*) FROM listings") == 0
-        assert lake.value("SELECT value FROM goldsieve WHERE key = 'format_version'") == "2"
+        assert lake.value("SELECT value FROM goldsieve WHERE key = 'format_version'") == str(FORMAT_VERSION)
 
 
 def test_a_catalog_that_was_not_finished_is_no_lake_and_is_collected(tmp_path: Path) -> None:

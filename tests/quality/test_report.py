@@ -24,7 +24,7 @@ class MemoryLake:
             byte_offset BIGINT, byte_length BIGINT, caption VARCHAR DEFAULT 'a cat', format VARCHAR DEFAULT 'jpeg',
             width INTEGER DEFAULT 640, height INTEGER DEFAULT 480, tier VARCHAR DEFAULT 'gold',
             failed_rules VARCHAR[] DEFAULT [], is_duplicate BOOLEAN DEFAULT false,
-            duplicate_group UUID, "error" VARCHAR,
+            duplicate_group UUID, duplicate_kind VARCHAR, "error" VARCHAR,
             aigc_evidence STRUCT(kind VARCHAR, "location" VARCHAR, "value" VARCHAR, strength VARCHAR)[])"""
         )
 
