@@ -6,6 +6,7 @@ An answer is accepted when all checks that could be made passed; what they found
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from operators.caption_quality import Identify, words_and_repetition
@@ -259,19 +260,26 @@ def echo(view: _View) -> str | None:
     words = tokens(view.text)
     own = set(ngrams(tokens(" ".join(view.sources)), LEAK))
     text = set(ngrams(words, LEAK)) - own
-    if text & set(ngrams(tokens(view.question.prompt.system), LEAK)):
+    told, examples = _prompt_words(view.question.prompt)
+    if text & told:
         return "words of the prompt"
-    source = set(tokens(" ".join(view.sources)))
-    for example in view.question.prompt.examples:
-        shown = tokens(render(read_structured(example)) if view.question.mode == "structured" else example)
-        if words and words == shown and set(words) - source:
+    source, fives = set(tokens(" ".join(view.sources))), set(ngrams(words, 5))
+    for shown in examples:
+        if words == list(shown) and set(words) - source:
             return "an example's answer"
-        copied = [gram for gram in ngrams(shown, 5) if gram in set(ngrams(words, 5)) and set(gram) - source]
+        copied = [gram for gram in ngrams(shown, 5) if gram in fives and set(gram) - source]
         if copied:
             return f"an example's words: {' '.join(copied[0])}"
     if '"caption"' in view.text or '"facts"' in view.text:
         return "the form of the question"
     return None
+
+
+@lru_cache(maxsize=32)
+def _prompt_words(prompt: Prompt) -> tuple[frozenset[tuple[str, ...]], tuple[tuple[str, ...], ...]]:
+    """Runs of words of the system text, and the words of each example's answer."""
+    shown = (render(read_structured(text)) if prompt.mode == "structured" else text for text in prompt.examples)
+    return frozenset(ngrams(tokens(prompt.system), LEAK)), tuple(tuple(tokens(text)) for text in shown)
 
 
 def instructions(view: _View) -> str | None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,7 +24,7 @@ class Prompt:
 
     mode: Mode
     version: str
-    prefix: tuple[Mapping[str, str], ...]
+    prefix: tuple[Mapping[str, str], ...] = field(hash=False)
     examples: tuple[str, ...]
     """What the examples answer: an answer that equals one of them was copied."""
 

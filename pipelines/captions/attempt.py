@@ -55,8 +55,7 @@ def build(sample: Sample, step: Step, settings: CaptionSettings) -> Request | st
     if step.kind == "structured" and spec.json_mode != "none":
         schema = {"type": "json_schema", "json_schema": {"name": "caption", "strict": True, "schema": SCHEMA}}
         body["response_format"] = schema if spec.json_mode == "schema" else {"type": "json_object"}
-    if spec.extra:
-        body["extra_body"] = dict(spec.extra)
+    body |= dict(spec.extra)
     media = {name: sample.media[name] for name in ("span_start_s", "span_end_s")} | {"hash": sample.ids["media_hash"]} if pictured else None
     parameters = spec.parameters() | {"mode": step.kind}
     key = request_key(spec.model, parameters, prompt.version, {"user": user, "media": media})
