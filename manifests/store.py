@@ -171,6 +171,7 @@ class Lake:
     def inputs_version(self, words: Set[str] | None) -> int:
         """The last snapshot that changed what ``wide`` tells in columns with these names (lower case); None: in any column."""
         tables = ["refs", "media", "operator_versions", "protected"]
+        tables += ["captions"] if words is None else []
         tables += ["tiers", "tierings"] if words is None or words & {"tier", "failed_rules"} else []
         tables += [signal_table(name) for name in used_operators(current_operators(self.connection), words)]
         return self.changed_at("list_contains(?, table_name)", tables)

@@ -1,6 +1,7 @@
 """The loop that rewrites captions: samples stream in, attempts run side by side, rows stream out. Stops cleanly, goes on where it was."""
 
 import asyncio
+import itertools
 import time
 import uuid
 from collections import Counter
@@ -109,7 +110,7 @@ class _Rewriting:
         self.outcome = Outcome()
         self.rows: list[Row] = []
         self.asking: dict[str, asyncio.Task[tuple[Reply, int]]] = {}
-        self.identify: Identify = language_model()
+        self.identify: Identify
         self.scorer: ClipScorer | None = None
         self.pools: dict[str, Pool] = {}
         self.budget: Budget
@@ -118,6 +119,11 @@ class _Rewriting:
     async def run(self, batches: Iterator[list[Sample]], connect: Connect) -> Outcome:
         started = time.monotonic()
         self.budget = Budget(self.settings.budget)
+        first = await asyncio.to_thread(next, batches, None)
+        if first is None:  # nothing to do: no model is loaded, no key is needed
+            return self.outcome
+        batches = itertools.chain([first], batches)
+        self.identify = await asyncio.to_thread(language_model)
         used = {step.target for steps in self.plan.steps.values() for step in steps} & set(self.settings.models)
         if used and "clip_score" not in self.settings.checks.off and (encoder := await asyncio.to_thread(lake_encoder, self.lake)):
             self.scorer = ClipScorer(encoder)
