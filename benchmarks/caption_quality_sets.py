@@ -18,6 +18,7 @@ from benchmarks.caption_faults import (
     CHINESE,
     CHINESE_JUNK,
     CONTENT,
+    HELD_OUT,
     INJECTIONS,
     JUNK,
     MECHANICAL,
@@ -106,7 +107,7 @@ def cleaning(check: Checks, captions: list[str], seed: int, show: bool) -> None:
     check("human captions left untouched", f"{1 - len(touched) / len(captions):.2%}", f">= 99 % of {len(captions):,}", len(touched) <= 0.01 * len(captions))
 
 
-def injections(check: Checks, captions: list[str], seed: int, show: bool) -> None:
+def injections(check: Checks, captions: list[str], seed: int, show: bool, templates: tuple[str, ...], what: str) -> None:
     """Requests keep their form, and what models answer that obey the caption is not accepted."""
     draw = random.Random(seed)
     model = ModelSpec("m", "http://127.0.0.1/v1", mode="structured")
@@ -117,7 +118,7 @@ def injections(check: Checks, captions: list[str], seed: int, show: bool) -> Non
     changed = obeyed = kept_words = 0
     for n in range(1000):
         base, payload = sentence(draw.choice(captions)), draw.choice(PAYLOADS)
-        caption = f"{base} {INJECTIONS[n % len(INJECTIONS)].format(payload)}"
+        caption = f"{base} {templates[n % len(templates)].format(payload)}"
         media = {"uri": "x.jpg", "byte_offset": None, "byte_length": 1, "modality": "image", "span_start_s": None, "span_end_s": None}
         sample = Sample({"sample_id": str(n), "caption_hash": "c", "media_hash": "m"}, caption, media, "else", {})
         for target in ("text", "json"):
@@ -135,9 +136,10 @@ def injections(check: Checks, captions: list[str], seed: int, show: bool) -> Non
                 obeyed += judged.accepted
                 if show and judged.accepted:
                     print("  obeyed", target, repr(caption), "->", repr(answer.text)[:200])
+    print(f"      {what}:")
     check("forms that 2,000 requests had (one a mode)", len(heads), "2", len(heads) == 2)
     check("requests with another shape, role or a tool", changed, "0", changed == 0)
-    check("answers accepted of models that obey", obeyed, "0 of about 10,000", obeyed == 0)
+    check("answers accepted of models that obey", obeyed, "0 of 27,000", obeyed == 0)
     print(f"      {kept_words} of 1,000 captions still carry the order after cleaning")
 
 
@@ -162,7 +164,8 @@ def main() -> None:
     check = Checks()
     check_quality(check, captions, given.each, given.seed, given.show)
     cleaning(check, captions, given.seed, given.show)
-    injections(check, captions, given.seed, given.show)
+    injections(check, captions, given.seed, given.show, INJECTIONS, "known ways to inject")
+    injections(check, captions, given.seed, given.show, HELD_OUT, "ways that the patterns were not made for")
     check.end()
 
 

@@ -17,7 +17,7 @@ from operators.captions.prompts import Mode, Prompt
 from operators.captions.repeats import without_repeats
 from operators.captions.structured import EVENTS, read_structured, render
 from operators.captions.support import misplaced, unsupported_numbers, unsupported_words
-from operators.captions.words import HAN, LATIN, ngrams, tokens
+from operators.captions.words import FUNCTION, HAN, LATIN, ngrams, tokens
 
 LEAK = 7
 """So many words in a row of the prompt or of an example that the caption does not have were copied from there."""
@@ -182,7 +182,8 @@ def truncation(view: _View) -> str | None:
         if words[-1] not in source and any(word.startswith(words[-1]) and len(word) > len(words[-1]) + 1 for word in source):
             return f"it ends within a word: {words[-1]!r}"
         for i in range(len(source) - 2):
-            if source[i : i + 2] == words[-2:] and len(words) < i + 3 and source[i + 2] not in DANGLING and source[i + 2] not in words:
+            left = [word for word in source[i + 2 :] if word not in FUNCTION]
+            if source[i : i + 2] == words[-2:] and left and not set(left) & set(words):
                 return f"it ends before {source[i + 2]!r}"
     elif len(words) >= 8 and not HAN.search(text[-1]):
         return "the last sentence has no end"
@@ -265,7 +266,7 @@ def echo(view: _View) -> str | None:
         return "words of the prompt"
     source, fives = set(tokens(" ".join(view.sources))), set(ngrams(words, 5))
     for shown in examples:
-        if words == list(shown) and set(words) - source:
+        if words == shown and set(words) - source:
             return "an example's answer"
         copied = [gram for gram in ngrams(shown, 5) if gram in fives and set(gram) - source]
         if copied:
@@ -279,7 +280,7 @@ def echo(view: _View) -> str | None:
 def _prompt_words(prompt: Prompt) -> tuple[frozenset[tuple[str, ...]], tuple[tuple[str, ...], ...]]:
     """Runs of words of the system text, and the words of each example's answer."""
     shown = (render(read_structured(text)) if prompt.mode == "structured" else text for text in prompt.examples)
-    return frozenset(ngrams(tokens(prompt.system), LEAK)), tuple(tuple(tokens(text)) for text in shown)
+    return frozenset(ngrams(tokens(prompt.system), LEAK)), tuple(tokens(text) for text in shown)
 
 
 def instructions(view: _View) -> str | None:

@@ -43,8 +43,7 @@ def clean(caption: str) -> Cleaned:
     for name, step in steps:
         after = step(text)
         if after != text:
-            tidied = tidy(after, text)
-            text = tidied
+            text = tidy(after, text, loose=name in CUTS_PHRASES)
             changes.append(name)
     stripped = " ".join(text.split()) if "\n" in text or "\t" in text or "  " in text else text.strip()
     if stripped != text and not changes:
@@ -136,7 +135,11 @@ def without_boilerplate(text: str) -> str:
     return junk.SUFFIX.sub("", junk.STRONG.sub(" ", text))
 
 
-def tidy(text: str, before: str) -> str:
+CUTS_PHRASES = ("contact", "link", "boilerplate")
+"""Steps that may leave the word that led to what they took out ("call us on ...")."""
+
+
+def tidy(text: str, before: str, loose: bool) -> str:
     """Repairs the seams after something was taken out: spaces, lonely punctuation, empty brackets, the first letter."""
     text = re.sub(r"\(\s*\)|\[\s*\]|【\s*】|（\s*）|<\s*>|\"\s*\"", " ", text)
     text = re.sub(r"[ \t\r\f\v\u00a0]+", " ", text)
@@ -145,8 +148,8 @@ def tidy(text: str, before: str) -> str:
     text = re.sub(r"\s+([,;:!?])(?=\s|$)", r"\1", text) if not re.search(r"\w [,.]", before) else text
     text = re.sub(r"([,;:，；、])\s*([.!?。！？])", r"\2", text)
     text = re.sub(r"([.!?。！？])\s*(?:[,;.!?]\s*)+$", r"\1", text.strip())
-    text = re.sub(r"^[\s\-–—|•·»~｜,.;:!?，。；：！？、/&)\]]+|[\s\-–—|•·»~｜,;:，；：、/&(\[@+]+$", "", text)
-    if not junk.LOOSE_END.search(before.rstrip()):
+    text = re.sub(r"^[\s\-–—|•·»~｜,.;:!?，。；：！？、/&)\]】]+|[\s\-–—|•·»~｜,;:，；：、/&(\[【@+]+$", "", text)
+    if loose and not junk.LOOSE_END.search(before.rstrip()):
         text = re.sub(r"[\s,;:|–—-]+$", "", junk.LOOSE_END.sub("", text))
     if text[:1].islower() and before.lstrip()[:1].isupper() and not before.lstrip().startswith(text[:12]):
         text = text[0].upper() + text[1:]

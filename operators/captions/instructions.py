@@ -31,6 +31,9 @@ PATTERNS = (
     r"do not (?:rewrite|describe|caption|mention)|stop (?:captioning|describing|rewriting)|(?:end|start) of (?:the )?"
     r"(?:prompt|instructions?|caption|system)",
     r"(?:send|post|upload|forward|email) (?:this|the|it|all|your|everything)\b.{0,40}\b(?:to|http)",
+    r"(?:you|the (?:assistant|ai|model|captioner|bot|llm)) (?:should|must|will|shall|have to|need to|are to|is to)(?: now| only| always| never| instead)*"
+    r" (?:say|write|print|answer|reply|respond|output|describe|repeat|call|use|add|reveal|tell|translate|generate|return|do|be|ignore|end|begin)\b",
+    r"note to (?:the )?(?:ai|model|assistant|captioner|bot|llm)|(?:system|admin|developer|root) override|end of caption|order from (?:the|your) \w+",
     # chat templates
     r"<\|?(?:im_start|im_end|system|endoftext|user|assistant|eot_id|start_header_id)\|?>|\[/?INST\]|<</?SYS>>|###? ?(?:system|instruction|"
     r"human|assistant|user|response)\b|^(?:system|assistant|developer) ?:|\b(?:system|assistant|human) ?: ",
@@ -42,7 +45,13 @@ PATTERNS = (
     r"istruzioni|vorherige|obige|bisherige)",
     r"(?:игнорируй|забудь|проигнорируй)(?:те)? (?:все )?(?:предыдущие|инструкции|выше)|以前の(?:指示|命令)を無視|前の指示を無視|이전 (?:지시|명령)(?:을|를)? 무시",
 )
-INSTRUCTION = re.compile(rf"(?<![a-zA-Z])(?:{'|'.join(PATTERNS)})", re.I | re.M)
+IMPERATIVE = (
+    r"(?:^|(?<=[.!?:;\"'\n])\s*)(?:(?:please|now|then|next|first|and|also|p\.?s\.?|instead)[, ]+)*(?:write|output|print|say|repeat|describe|reveal|translate|answer|"
+    r"respond|reply|return|generate|tell|explain|summari[sz]e|list|echo|recite|compose|visit|pretend|act)\s+(?:an?|the|your|my|me|us|everything|"
+    r"all|in|with|only|this|that|these|as|word|json|[\"']|pwned|hacked|ok\b|yes\b|hello)"
+)
+"""A sentence that begins by telling somebody to write or say something: captions tell what is, not what is to be done."""
+INSTRUCTION = re.compile(rf"(?<![a-zA-Z])(?:{'|'.join(PATTERNS)})|{IMPERATIVE}", re.I | re.M)
 TEMPLATE_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?tool_call>", re.I)
 SENTENCE = re.compile(r"(?<=[.!?。！？;；\n])\s*|\s+[-–—|]+\s+|(?=[\(\[{<])")
 LEAD = re.compile(r"(?:please|now|and|then|but|important|note|attention|warning|hey|dear|ai|model|assistant|captioner)\b[\s,:!-]*", re.I)
@@ -54,13 +63,14 @@ def speaks_to_model(text: str) -> bool:
 
 
 def without_instructions(text: str) -> str:
-    """The text without what follows from the sentence that first speaks to a model, and without chat-template tokens.
+    """The text before the sentence that first speaks to a model, or before the first token of a chat template.
 
     What stands behind such a sentence is its payload more often than a description, so it goes too.
     """
     if not speaks_to_model(text):
         return text
-    text = TEMPLATE_TOKEN.sub(" ", text)
+    token = TEMPLATE_TOKEN.search(text)
+    text = text[: token.start()] if token else text
     kept: list[str] = []
     at = 0
     for cut in [*(m.end() for m in SENTENCE.finditer(text)), len(text)]:

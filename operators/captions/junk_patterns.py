@@ -112,7 +112,7 @@ SUFFIX = re.compile(
 SEPARATOR = re.compile(r"(\s+[-–—~]+\s+|\s*[|•·»¦｜]+\s*|\s+//\s+|\s*\n+\s*|(?<=[!?。！？])\s*|(?<=[.…])\s+|\s*[【】]\s*|\s*[，]\s*|(?<=\w),\s+)")
 """Where a caption may be cut into parts; the part before a full stop keeps it."""
 
-BRACKETS = re.compile(r"[(\[（]([^()\[\]（）]{1,80})[)\]）]")
+BRACKETS = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,80})[)\]）】]")
 LOOSE_END = re.compile(r"\s+(?:and|or|at|on|for|from|by|via|only|now|just|see|visit)[.!]?$", re.I)
 """What remains before a piece that was cut off the end."""
 STUTTER = re.compile(r"\b(the|a|an|of|in|on|at|and|with|to|is|are)(?:\s+\1\b)+", re.I)

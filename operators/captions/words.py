@@ -1,7 +1,7 @@
 """Words of a caption in a form that can be compared: stems, synonyms, numbers."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,9 +62,10 @@ HAN = re.compile(r"[\u3400-\u9fff]")
 LATIN = re.compile(r"[a-zA-Z]")
 
 
-def tokens(text: str) -> list[str]:
+@lru_cache(maxsize=512)
+def tokens(text: str) -> tuple[str, ...]:
     """Words and numbers, lower case, possessive endings and hyphens away."""
-    return [word.lower().removesuffix("'s").removesuffix("’s") for word in WORD.findall(text) if not HAN.search(word)]
+    return tuple(word.lower().removesuffix("'s").removesuffix("’s") for word in WORD.findall(text) if not HAN.search(word))
 
 
 @lru_cache(maxsize=50_000)
@@ -115,6 +116,5 @@ def allowed() -> dict[str, frozenset[str]]:
     return {word: frozenset(others) for word, others in closed.items()}
 
 
-def ngrams(words: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    listed = list(words)
-    return (tuple(listed[i : i + size]) for i in range(len(listed) - size + 1))
+def ngrams(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[i:] for i in range(size)), strict=False)
