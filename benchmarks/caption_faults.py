@@ -91,7 +91,9 @@ EVENTS = (
 PEOPLE = ("a boy", "a woman in a coat", "an old man", "the girl", "a farmer", "a man with a hat")
 
 
-def planted(kind: str, caption: str, others: Sequence[str], system: str, examples: Sequence[str], draw: random.Random) -> tuple[str, str, str]:
+def planted(
+    kind: str, caption: str, others: Sequence[str], system: str, examples: Sequence[str], draw: random.Random
+) -> tuple[str, str, str]:
     """(caption, answer, finish reason) with one fault of the kind."""
     good = sentence(caption)
     words = good.rstrip(".").split()
@@ -107,7 +109,11 @@ def planted(kind: str, caption: str, others: Sequence[str], system: str, example
             start = " ".join(words[: draw.randrange(3, max(4, len(words)))])
             return caption, draw.choice((f"{good} {good}", f"{start} {start} {start}.", f"{good} {good} {good}")), "stop"
         case "length":
-            return caption, draw.choice((words[0] + ".", good + " " + " ".join(sentence(other) for other in draw.sample(others, 12)))), "stop"
+            return (
+                caption,
+                draw.choice((words[0] + ".", good + " " + " ".join(sentence(other) for other in draw.sample(others, 12)))),
+                "stop",
+            )
         case "language":
             return caption, draw.choice(FOREIGN), "stop"
         case "markup":
@@ -122,9 +128,13 @@ def planted(kind: str, caption: str, others: Sequence[str], system: str, example
         case "another picture":
             return caption, sentence(draw.choice(others)), "stop"
         case "invented number":
-            return caption, re.sub(r"^(An?|The|Two|Three|Some)\b", draw.choice(NUMBERS).capitalize(), good, count=1, flags=re.I) if re.match(
-                r"(An?|The|Two|Three|Some)\b", good, re.I
-            ) else f"{good[:-1]} at {draw.choice(NUMBERS)}.", "stop"
+            return (
+                caption,
+                re.sub(r"^(An?|The|Two|Three|Some)\b", draw.choice(NUMBERS).capitalize(), good, count=1, flags=re.I)
+                if re.match(r"(An?|The|Two|Three|Some)\b", good, re.I)
+                else f"{good[:-1]} at {draw.choice(NUMBERS)}.",
+                "stop",
+            )
         case "order of events":
             who, (one, two) = draw.choice(PEOPLE), draw.choice(EVENTS)
             told = draw.choice((f"{who} {one}, then {two}", f"{who} {one} and then {two}", f"first {who} {one}, after that {two}"))
@@ -142,7 +152,7 @@ JUNK: tuple[Callable[[str, random.Random], str], ...] = (
     lambda c, d: f"<p>{c}</p>",
     lambda c, d: f"<a href='http://x.io/{d.randrange(99)}'>{c}</a>",
     lambda c, d: f"<b>{c}</b><br/>",
-    lambda c, d: f"[caption id=\"{d.randrange(999)}\" align=\"left\"]{c}[/caption]",
+    lambda c, d: f'[caption id="{d.randrange(999)}" align="left"]{c}[/caption]',
     lambda c, d: f"**{c}**",
     lambda c, d: f"{c} https://www.example.org/p/{d.randrange(9999)}?ref=a",
     lambda c, d: f"{c} www.my-photos.net",

@@ -82,7 +82,9 @@ def prepare(folder: Path, samples: int, address: str, concurrency: int) -> Path:
     }
     path = folder / "recipe.yaml"
     path.write_text(json.dumps(recipe))
-    subprocess.run([GOLDSIEVE, "ingest", str(folder / "lake"), str(folder / "samples.jsonl"), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [GOLDSIEVE, "ingest", str(folder / "lake"), str(folder / "samples.jsonl"), "--quiet"], check=True, stdout=subprocess.DEVNULL
+    )
     return path
 
 
@@ -121,7 +123,7 @@ def lost(recipe: Path) -> tuple[int, int, int]:
         nowhere = lake.value("SELECT count(*) FROM refs WHERE sample_id NOT IN (SELECT sample_id FROM captions)")
         silent = lake.value("SELECT count(*) FROM captions WHERE NOT accepted AND coalesce(\"error\", '') = ''")
         accepted = lake.value("SELECT count(DISTINCT sample_id) FROM captions WHERE accepted")
-        for row in lake.rows("SELECT outcome, \"error\", count(*) AS n FROM captions GROUP BY ALL ORDER BY n DESC LIMIT 8"):
+        for row in lake.rows('SELECT outcome, "error", count(*) AS n FROM captions GROUP BY ALL ORDER BY n DESC LIMIT 8'):
             print(f"      {row['n']:>7,}  {row['outcome']:<9} {row['error'] or ''}")
     return int(nowhere), int(silent), int(accepted)
 
@@ -129,10 +131,17 @@ def lost(recipe: Path) -> tuple[int, int, int]:
 def undisturbed(check: Checks, folder: Path, samples: int, concurrency: int, engine: str) -> None:
     with server(FAULTS) as address:
         recipe = prepare(folder, samples, address, concurrency)
+        before = os.times()
         found, memory = rewrite(recipe, engine)
+        cpu = os.times().children_user + os.times().children_system - before.children_user - before.children_system
         ideal = ideal_seconds(samples, concurrency)
         share = ideal / found["seconds"]
-        print(f"      {found['seconds']:.1f} s for {samples:,} samples ({samples / found['seconds']:.0f}/s); ideal for this mix {ideal:.1f} s")
+        print(
+            f"      processor time of the command {cpu:.1f} s, {1000 * cpu / samples:.1f} ms a sample (with its start); load {os.getloadavg()[0]:.1f}"
+        )
+        print(
+            f"      {found['seconds']:.1f} s for {samples:,} samples ({samples / found['seconds']:.0f}/s); ideal for this mix {ideal:.1f} s"
+        )
         check("throughput, share of the ideal", f"{share:.1%}", ">= 85 %", share >= 0.85)
         nowhere, silent, accepted = lost(recipe)
         check("samples without a row", nowhere, "0", nowhere == 0)
@@ -142,7 +151,12 @@ def undisturbed(check: Checks, folder: Path, samples: int, concurrency: int, eng
         before = stats(address)["requests"]
         again, _ = rewrite(recipe, engine)
         sent = stats(address)["requests"] - before
-        check("requests of a rerun (samples without an answer)", f"{sent} ({found['failed']})", "0 if none", (sent > 0) == (found["failed"] > 0))
+        check(
+            "requests of a rerun (samples without an answer)",
+            f"{sent} ({found['failed']})",
+            "0 if none",
+            (sent > 0) == (found["failed"] > 0),
+        )
         before = answers(address)
         third, _ = rewrite(recipe, engine, "--retry-rejected")
         asked = answers(address) - before
@@ -163,7 +177,9 @@ def killed(check: Checks, folder: Path, samples: int, concurrency: int, engine: 
         found, _ = rewrite(recipe, engine)
         total = answers(address)
         repeated = total - (samples - found["failed"])
-        print(f"      killed after {first:,} answers; the rerun took {found['from_cache']:,} from the cache and asked for {total - first:,}")
+        print(
+            f"      killed after {first:,} answers; the rerun took {found['from_cache']:,} from the cache and asked for {total - first:,}"
+        )
         check("answers asked for twice after kill -9", repeated, f"<= {concurrency}", 0 <= repeated <= concurrency)
         nowhere, silent, _ = lost(recipe)
         check("samples without a row, failures without a reason", f"{nowhere}, {silent}", "0, 0", nowhere == silent == 0)

@@ -279,7 +279,15 @@ def run(
         return
     result = run_recipe(loaded, engine=engine, address=address, sample=sample, reporter=Reporter(quiet=quiet), overwrite=overwrite)
     if as_json:
-        emit_json({"samples": result.samples, "failed": result.failed, "tiers": dict(result.tiers), "captions": result.rewritten, "run_id": result.run_id})
+        emit_json(
+            {
+                "samples": result.samples,
+                "failed": result.failed,
+                "tiers": dict(result.tiers),
+                "captions": result.rewritten,
+                "run_id": result.run_id,
+            }
+        )
     else:
         emit_rows([vars(r) for r in result.ingested])
         emit_rows([{"tier": name, "samples": count} for name, count in result.tiers.items()])

@@ -171,7 +171,9 @@ def _override(reading: _Reading, text: str) -> None:
     elif first == "operators":
         _override_operator(reading, rest, parsed, text)
     else:
-        raise RecipeError(f"--set {text}: {key} cannot be set this way. Set rules (gold.pretty), export.NAME, captions.NAME or operators.NAME.SETTING.")
+        raise RecipeError(
+            f"--set {text}: {key} cannot be set this way. Set rules (gold.pretty), export.NAME, captions.NAME or operators.NAME.SETTING."
+        )
 
 
 def _override_rule(reading: _Reading, rules: dict[str, Any], tier: str, rule: str, value: str, text: str) -> None:

@@ -332,7 +332,10 @@ def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
     steps += [{"step": "measure", "what": run.name} for run in plan_passes(recipe.operators)]
     steps += [{"step": f"tier {name}", "what": ", ".join(rules)} for name, rules in recipe.tiers.as_dict().items()]
     if recipe.captions:
-        steps += [{"step": f"captions {r.name}", "what": f"{r.target}{f' where {r.condition}' if r.condition else ''}"} for r in routes_of(recipe.captions)]
+        steps += [
+            {"step": f"captions {r.name}", "what": f"{r.target}{f' where {r.condition}' if r.condition else ''}"}
+            for r in routes_of(recipe.captions)
+        ]
     if recipe.export:
         steps.append({"step": "export", "what": f"{recipe.export.tier} to {recipe.export.to}"})
     return steps

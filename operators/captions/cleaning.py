@@ -13,7 +13,9 @@ from operators.captions.shouting import calm
 
 LONGEST = 10_000
 """Longer captions are cut before they are cleaned: no caption is that long, and time stays bounded."""
-OPENERS = frozenset("a an the at on in of to from near by with and this that my our his her their its is are some de la le el der die das".split())
+OPENERS = frozenset(
+    "a an the at on in of to from near by with and this that my our his her their its is are some de la le el der die das".split()
+)
 """Words that a hashtag right behind them completes, so that it is part of the sentence."""
 
 
@@ -93,7 +95,9 @@ def without_contacts(text: str) -> str:
 
 def _is_phone(number: str) -> bool:
     digits = re.sub(r"\D", "", number)
-    return 9 <= len(digits) <= 15 and digits != number and not caption_patterns.DATE.search(number) and not digits.startswith(("978", "979"))
+    return (
+        9 <= len(digits) <= 15 and digits != number and not caption_patterns.DATE.search(number) and not digits.startswith(("978", "979"))
+    )
 
 
 def without_file_names(text: str) -> str:

@@ -3,7 +3,9 @@
 import re
 
 _PREVIOUS = r"(?:(?:all|any|every|the|your|my|these|those|of|and) ){0,4}"
-_RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|commands?|text|messages?|context|system|above|task|constraints?|orders?)"
+_RULES = (
+    r"(?:instructions?|prompts?|rules?|guidelines?|directions?|commands?|text|messages?|context|system|above|task|constraints?|orders?)"
+)
 PATTERNS = (
     # leave what you were told
     rf"(?:ignore|disregard|forget|skip|override|bypass|drop|discard|overrule|do not (?:follow|obey)|don'?t (?:follow|obey)) {_PREVIOUS}"

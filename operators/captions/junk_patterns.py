@@ -109,7 +109,9 @@ SUFFIX = re.compile(
     r"|hd wallpapers?|(?:desktop )?wallpapers? (?:hd|4k)|royalty[- ]free)\s*$",
     re.I,
 )
-SEPARATOR = re.compile(r"(\s+[-–—~]+\s+|\s*[|•·»¦｜]+\s*|\s+//\s+|\s*\n+\s*|(?<=[!?。！？])\s*|(?<=[.…])\s+|\s*[【】]\s*|\s*[，]\s*|(?<=\w),\s+)")
+SEPARATOR = re.compile(
+    r"(\s+[-–—~]+\s+|\s*[|•·»¦｜]+\s*|\s+//\s+|\s*\n+\s*|(?<=[!?。！？])\s*|(?<=[.…])\s+|\s*[【】]\s*|\s*[，]\s*|(?<=\w),\s+)"
+)
 """Where a caption may be cut into parts; the part before a full stop keeps it."""
 
 BRACKETS = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,80})[)\]）】]")

@@ -10,7 +10,9 @@ from operators.captions.words import COLOURS, FUNCTION, HAN, LATIN, allowed, num
 
 SHORTEST_PREFIX, LONGEST_ENDING = 4, 3
 """Two stems are of one family when the shorter (of at least so many letters) begins the longer, which has at most so many more."""
-HAN_FUNCTION = frozenset("的了着过在是有和与及或一个只名位条张把上下里中外前后左右边旁这那其他她它们被把将从向往到对给为于以也都正很地得来去起")
+HAN_FUNCTION = frozenset(
+    "的了着过在是有和与及或一个只名位条张把上下里中外前后左右边旁这那其他她它们被把将从向往到对给为于以也都正很地得来去起"
+)
 HAN_SHARE = 0.2
 """Share of a Chinese caption's characters that may be new: it has many words for one thing."""
 CONTENT_COLOURS = frozenset(stem(colour) for colour in COLOURS)
@@ -25,7 +27,11 @@ def unsupported_words(text: str, sources: Sequence[str]) -> list[str]:
     found = [
         word
         for word in dict.fromkeys(tokens(text))
-        if word not in FUNCTION and number(word) is None and not _supported(word, wider, known) and word not in joined and not _parts(word, wider)
+        if word not in FUNCTION
+        and number(word) is None
+        and not _supported(word, wider, known)
+        and word not in joined
+        and not _parts(word, wider)
     ]
     return found + _unsupported_han(text, "".join(sources))
 

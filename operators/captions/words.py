@@ -38,7 +38,7 @@ FUNCTION = frozenset(
     "a an the this that these those some any each every all another other others such same own it its he him his she her hers they them their theirs "
     "we us our you your i me my who whom whose which what where when while as and or but nor so yet than then also too both either neither "
     "of in on at to from by for with into onto upon over under above below up down out off through across along around about against among "
-    "between near beside besides behind before after during until within toward towards inside outside past via per like next together there here "
+    "between near beside besides behind before after during until within toward towards inside outside past via per like next close together there here "
     "is are was were be been being am has have having had do does doing did can could will would may might must shall should get gets getting got "
     "very just only even still again back away now once more most much many few lot lots kind sort type piece set bit part way thing things something "
     "someone somebody one ones itself himself herself themselves because if though although since however else "
@@ -93,7 +93,9 @@ def number(word: str) -> float | None:
 
 def numbers(text: str) -> set[float]:
     found = {value for word in tokens(text) if (value := number(word)) is not None}
-    return found | {float(HAN_NUMBERS[c]) for c in re.findall(r"[一二两三四五六七八九十](?=[只个名位条匹辆头朵棵张把架艘座件双对群])", text)}
+    return found | {
+        float(HAN_NUMBERS[c]) for c in re.findall(r"[一二两三四五六七八九十](?=[只个名位条匹辆头朵棵张把架艘座件双对群])", text)
+    }
 
 
 @lru_cache(maxsize=1)

@@ -109,7 +109,14 @@ def cleaned_row(sample: Sample, row: Row) -> Row:
 
 
 def answered_row(
-    row: Row, spec: ModelSpec, request: Request, reply: Reply, verdict: Judged, more: list[Found], requests: int, scores: Mapping[str, float | None]
+    row: Row,
+    spec: ModelSpec,
+    request: Request,
+    reply: Reply,
+    verdict: Judged,
+    more: list[Found],
+    requests: int,
+    scores: Mapping[str, float | None],
 ) -> Row:
     """The row of an answer: what it cost, what every check found, and whether it is accepted."""
     checks = [*verdict.checks, *more]
@@ -120,7 +127,9 @@ def answered_row(
         "structured": _json(verdict.structured) if verdict.structured else None,
         "model": spec.model,
         "request_key": request.key,
-        "parameters": _json(spec.parameters() | {"usage": usage, "finish_reason": reply.finish_reason, "facts": dict(request.question.facts)}),
+        "parameters": _json(
+            spec.parameters() | {"usage": usage, "finish_reason": reply.finish_reason, "facts": dict(request.question.facts)}
+        ),
         "tokens": reply.tokens_in + reply.tokens_out,
         "cost": spec.cost(reply.tokens_in, reply.tokens_out, reply.cached),
         "latency_s": reply.seconds,
@@ -129,7 +138,9 @@ def answered_row(
         "outcome": "accepted" if accepted else "rejected",
         "clip_before": scores.get("before"),
         "clip_after": scores.get("after"),
-        "error": None if accepted else "; ".join(f"{one.check}: {one.found}" if one.found else one.check for one in checks if not one.passed),
+        "error": None
+        if accepted
+        else "; ".join(f"{one.check}: {one.found}" if one.found else one.check for one in checks if not one.passed),
     }
 
 

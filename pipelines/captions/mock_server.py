@@ -7,6 +7,7 @@ It knows no pictures and rewrites nothing: an answer to ``rephrase`` is the capt
 
 import argparse
 import asyncio
+import inspect
 import json
 import random
 import sys
@@ -17,8 +18,8 @@ from typing import Any
 
 FAULTS = ("rate_limit", "server_error", "malformed", "truncated", "refusal", "hang")
 REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
-Answer = Callable[[Mapping[str, Any]], str | Mapping[str, Any]]
-"""Request body -> the answer's text, or the whole ``message``."""
+Answer = Callable[[Mapping[str, Any]], Any]
+"""Request body -> the answer's text, or the whole ``message``; or an awaitable of one."""
 
 
 def question(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,12 +54,12 @@ class MockServer:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(self, port: int = 0) -> int:
         """Listen on the loopback address; returns the port."""
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", port, limit=1 << 24, backlog=1024)
-        return int(self._server.sockets[0].getsockname()[1])
+        self._servers.append(await asyncio.start_server(self._connection, "127.0.0.1", port, limit=1 << 24, backlog=1024))
+        return int(self._servers[-1].sockets[0].getsockname()[1])
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -74,7 +75,7 @@ class MockServer:
                     + text
                 )
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -104,6 +105,7 @@ class MockServer:
         if fault == "server_error":
             return 500, {"error": {"message": "The server had an error", "type": "server_error"}}, {}
         message: Any = self.answer(body)
+        message = await message if inspect.isawaitable(message) else message
         message = {"role": "assistant", "content": message} if isinstance(message, str) else dict(message)
         if fault == "truncated":
             message["content"] = message["content"][: len(message["content"]) // 2]
@@ -128,9 +130,10 @@ class MockServer:
                 return name
         return ""
 
-    async def close(self) -> None:
-        if self._server:
-            self._server.close()
+    def close(self) -> None:
+        """Stop listening; connections end by themselves."""
+        for server in self._servers:
+            server.close()
 
 
 def main() -> None:

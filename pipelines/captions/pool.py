@@ -138,5 +138,7 @@ class Pool:
         while self._next() is None:
             if all(server.down_since and time.monotonic() - server.down_since > GIVES_UP_AFTER_S for server in self.servers):
                 names = ", ".join(server.url for server in self.servers)
-                raise GoldsieveError(f"{names} did not answer for {GIVES_UP_AFTER_S:.0f} s. Finished captions are stored; run it again later.")
+                raise GoldsieveError(
+                    f"{names} did not answer for {GIVES_UP_AFTER_S:.0f} s. Finished captions are stored; run it again later."
+                )
             await asyncio.sleep(0.05)

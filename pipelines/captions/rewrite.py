@@ -114,9 +114,24 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 class _Rewriting:
     def __init__(
-        self, lake: Lake, settings: CaptionSettings, plan: Plan, run_id: uuid.UUID, answers: AnswerCache, fresh: bool, say: Callable[[str], None]
+        self,
+        lake: Lake,
+        settings: CaptionSettings,
+        plan: Plan,
+        run_id: uuid.UUID,
+        answers: AnswerCache,
+        fresh: bool,
+        say: Callable[[str], None],
     ) -> None:
-        self.lake, self.settings, self.plan, self.run_id, self.answers, self.fresh, self.say = lake, settings, plan, run_id, answers, fresh, say
+        self.lake, self.settings, self.plan, self.run_id, self.answers, self.fresh, self.say = (
+            lake,
+            settings,
+            plan,
+            run_id,
+            answers,
+            fresh,
+            say,
+        )
         self.outcome = Outcome()
         self.rows: list[Row] = []
         self.asking: dict[str, asyncio.Task[tuple[Reply, int]]] = {}

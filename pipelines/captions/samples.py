@@ -119,7 +119,12 @@ def stream(lake: Lake, sql: str, facts: tuple[str, ...], limit: int | None = Non
 def _sample(row: Mapping[str, Any], facts: tuple[str, ...]) -> Sample:
     known = {name: _fact(row[name]) for name in facts if row.get(name) is not None}
     return Sample(
-        {name: row[name] for name in _IDS}, row["caption"] or "", {n: row[n] for n in _COLUMNS}, row["route"], known, row.get("image_embedding")
+        {name: row[name] for name in _IDS},
+        row["caption"] or "",
+        {n: row[n] for n in _COLUMNS},
+        row["route"],
+        known,
+        row.get("image_embedding"),
     )
 
 

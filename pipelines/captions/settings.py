@@ -126,7 +126,9 @@ class CaptionSettings:
                 if not re.match(r"https?://", server.url):
                     raise UsageError(f"the model {name}: {server.url!r} is no address. Write http://host:8000/v1.")
                 if re.search(r"://[^/]*@", server.url):
-                    raise UsageError(f"the model {name} has a password in its address. Put it into an environment variable and name that as key.")
+                    raise UsageError(
+                        f"the model {name} has a password in its address. Put it into an environment variable and name that as key."
+                    )
                 if server.weight <= 0:
                     raise UsageError(f"the model {name}: an endpoint's weight is {server.weight}; it must be above 0.")
             if spec.json_mode not in ("schema", "object", "none"):
