@@ -2,8 +2,8 @@
 
     python -m benchmarks.caption_quality_sets [--each 500] [--seed 1]
 
-Good paraphrases must pass all checks, answers with a planted fault must fail one; junk must be cleaned to the expected text and clean captions
-left alone. Injections: whatever a caption says, a request keeps its form, and a model that obeys it gets nothing accepted.
+Good paraphrases must pass all checks, answers with a planted fault must fail one; junk must be cleaned to the expected text and
+clean captions left alone. Injections: whatever a caption says, a request keeps its form, and a model that obeys it gets nothing accepted.
 """
 
 import argparse

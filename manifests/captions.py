@@ -13,33 +13,32 @@ REWRITTEN = ("rephrase", "recaption", "structured")
 CHOICES = (ORIGINAL, CLEAN, *REWRITTEN, "rewritten", "best")
 """What a policy can ask for: a kind; ``rewritten``, the best of a model's; ``best``, that, else the cleaned one, else the original."""
 
-SCHEMA = pa.schema(
-    {
-        "sample_id": pa.string(),
-        "caption_hash": pa.string(),  # of the caption that was rewritten: an attempt at an earlier caption stands for nothing
-        "media_hash": pa.string(),
-        "kind": pa.string(),  # "clean", "rephrase", "recaption", "structured"
-        "text": pa.string(),  # null: there was no answer
-        "structured": pa.string(),  # JSON object of the kind "structured"
-        "model": pa.string(),
-        "prompt_version": pa.string(),
-        "parameters": pa.string(),  # JSON: what was asked for, tokens, facts, why the model stopped
-        "tokens": pa.int64(),
-        "cost": pa.float64(),
-        "latency_s": pa.float64(),
-        "checks": pa.string(),  # JSON list of {check, passed, found}
-        "accepted": pa.bool_(),
-        "outcome": pa.string(),  # "accepted"; "rejected": the next model was tried; "kept": the original stays; "failed": no answer
-        "error": pa.string(),  # why it was not accepted
-        "route": pa.string(),
-        "plan": pa.string(),  # digest of the route's models, prompts, parameters and checks
-        "request_key": pa.string(),
-        "clip_before": pa.float32(),  # cosine of the picture with the original, and with this text
-        "clip_after": pa.float32(),
-        "run_id": pa.string(),
-        "created_at": pa.timestamp("us", "UTC"),
-    }
+_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("sample_id", pa.string()),
+    pa.field("caption_hash", pa.string()),  # of the caption that was rewritten: an attempt at an earlier caption stands for nothing
+    pa.field("media_hash", pa.string()),
+    pa.field("kind", pa.string()),  # "clean", "rephrase", "recaption", "structured"
+    pa.field("text", pa.string()),  # null: there was no answer
+    pa.field("structured", pa.string()),  # JSON object of the kind "structured"
+    pa.field("model", pa.string()),
+    pa.field("prompt_version", pa.string()),
+    pa.field("parameters", pa.string()),  # JSON: what was asked for, tokens, facts, why the model stopped
+    pa.field("tokens", pa.int64()),
+    pa.field("cost", pa.float64()),
+    pa.field("latency_s", pa.float64()),
+    pa.field("checks", pa.string()),  # JSON list of {check, passed, found}
+    pa.field("accepted", pa.bool_()),
+    pa.field("outcome", pa.string()),  # "accepted"; "rejected": the next model was tried; "kept": the original stays; "failed": no answer
+    pa.field("error", pa.string()),  # why it was not accepted
+    pa.field("route", pa.string()),
+    pa.field("plan", pa.string()),  # digest of the route's models, prompts, parameters and checks
+    pa.field("request_key", pa.string()),
+    pa.field("clip_before", pa.float32()),  # cosine of the picture with the original, and with this text
+    pa.field("clip_after", pa.float32()),
+    pa.field("run_id", pa.string()),
+    pa.field("created_at", pa.timestamp("us", "UTC")),
 )
+SCHEMA = pa.schema(_FIELDS)
 
 
 def caption_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -49,7 +48,7 @@ def caption_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def candidates_sql() -> str:
-    """One row for every caption that may stand for a sample: ``sample_id``, ``kind``, ``text``, ``model``, ``place`` (1: the best of its kind).
+    """One row for every caption that may stand for a sample: ``sample_id``, ``kind``, ``text``, ``place`` (1: the best of its kind).
 
     Of a kind the one that fits its picture best by CLIP score comes first, then the newest.
     """
@@ -79,11 +78,13 @@ def chosen_sql(policy: Mapping[str, float], count: int, seed: int) -> str:
         ), every AS (
             SELECT sample_id, kind, text, model, place, clip_after FROM known
             UNION ALL
-            SELECT sample_id, 'original', caption, NULL, 1, NULL FROM refs WHERE sample_id IN (SELECT sample_id FROM known) AND caption IS NOT NULL
+            SELECT sample_id, 'original', caption, NULL, 1, NULL FROM refs
+            WHERE sample_id IN (SELECT sample_id FROM known) AND caption IS NOT NULL
         ), drawn AS (
             SELECT sample_id, {wanted} AS wanted FROM (
                 SELECT DISTINCT sample_id,
-                    CAST(md5_number_upper({quote(f"caption:{int(seed)}:")} || CAST(sample_id AS VARCHAR)) >> 11 AS DOUBLE) / 9007199254740992.0 AS draw
+                    CAST(md5_number_upper({quote(f"caption:{int(seed)}:")} || CAST(sample_id AS VARCHAR)) >> 11 AS DOUBLE)
+                        / 9007199254740992.0 AS draw
                 FROM known)
         ), ranked AS (
             SELECT e.sample_id, {{'text': e.text, 'kind': e.kind, 'model': e.model}} AS choice, row_number() OVER (

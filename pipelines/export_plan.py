@@ -57,7 +57,7 @@ class ExportSettings:
     captions: str | Mapping[str, float] = "best"
     """Which caption a sample gets: "best", "original", "clean", "rewritten", "rephrase", "recaption", "structured", or shares of these."""
     captions_per_sample: int = 1
-    """More than one: the ``.json`` lists so many under ``caption_choices``, the best fit for the policy first; the ``.txt`` has that one."""
+    """More than one: the ``.json`` lists so many under ``caption_choices``, the best fit first; the ``.txt`` has that one."""
 
     def __post_init__(self) -> None:
         parse_size(self.shard_size)
@@ -135,10 +135,11 @@ def relation_sql(settings: ExportSettings, versions: bool) -> str:
     if not versions or set(settings.caption_shares) == {ORIGINAL}:
         return "wide"
     several = ", list_transform(v.chosen, lambda c: c.text) AS caption_choices" if settings.captions_per_sample > 1 else ""
+    chosen = chosen_sql(settings.caption_shares, settings.captions_per_sample, settings.seed)
     return f"""(
         SELECT w.* REPLACE (coalesce(v.chosen[1].text, w.caption) AS caption), w.caption AS caption_original,
             coalesce(v.chosen[1].kind, 'original') AS caption_kind, v.chosen[1].model AS caption_model{several}
-        FROM wide w LEFT JOIN ({chosen_sql(settings.caption_shares, settings.captions_per_sample, settings.seed)}) v ON v.sample_id = w.sample_id)"""
+        FROM wide w LEFT JOIN ({chosen}) v ON v.sample_id = w.sample_id)"""
 
 
 def _exported(settings: ExportSettings, relation: str) -> str:

@@ -41,19 +41,22 @@ class CaptionPart:
 
 _MODELS = """
 SELECT kind, model, prompt_version, count(*) AS attempts, count(*) FILTER (accepted) AS accepted, sum(tokens)::BIGINT AS tokens,
-    round(sum(cost), 4) AS cost, round(median(latency_s) FILTER (tokens > 0), 2) AS median_s, round(avg(clip_after - clip_before), 4) AS clip_change
+    round(sum(cost), 4) AS cost, round(median(latency_s) FILTER (tokens > 0), 2) AS median_s,
+    round(avg(clip_after - clip_before), 4) AS clip_change
 FROM captions WHERE outcome <> 'kept' OR kind <> 'clean' GROUP BY ALL ORDER BY attempts DESC LIMIT 30
 """
 _REASON = (
     "CASE WHEN accepted THEN 'accepted' WHEN kind = 'clean' THEN 'clean' ELSE split_part(coalesce(c.\"error\", 'unknown'), ':', 1) END"
 )
 _REASONS = f"""
-SELECT {_REASON} AS reason, count(*) AS n FROM captions c WHERE outcome <> 'kept' OR kind <> 'clean' GROUP BY reason ORDER BY n DESC, reason LIMIT 40
+SELECT {_REASON} AS reason, count(*) AS n FROM captions c WHERE outcome <> 'kept' OR kind <> 'clean' GROUP BY reason
+ORDER BY n DESC, reason LIMIT 40
 """
 # A hash picks the examples: the same ones every time, from all over the lake.
 _SHOWN = f"""
 SELECT * FROM (
-    SELECT r.key, r.caption AS before, c.text AS after, c.kind, c.model, c.checks, c."error", c.clip_before, c.clip_after, {_REASON} AS reason,
+    SELECT r.key, r.caption AS before, c.text AS after, c.kind, c.model, c.checks, c."error", c.clip_before, c.clip_after,
+        {_REASON} AS reason,
         row_number() OVER (PARTITION BY {_REASON} ORDER BY md5(concat(c.sample_id, c.kind, c.model))) AS place
     FROM captions c JOIN refs r ON r.sample_id = c.sample_id AND r.caption_hash IS NOT DISTINCT FROM c.caption_hash
     WHERE c.outcome <> 'kept' OR c.kind <> 'clean'

@@ -14,7 +14,39 @@ from operators.captions.shouting import calm
 LONGEST = 10_000
 """Longer captions are cut before they are cleaned: no caption is that long, and time stays bounded."""
 OPENERS = frozenset(
-    "a an the at on in of to from near by with and this that my our his her their its is are some de la le el der die das".split()
+    [
+        "a",
+        "an",
+        "the",
+        "at",
+        "on",
+        "in",
+        "of",
+        "to",
+        "from",
+        "near",
+        "by",
+        "with",
+        "and",
+        "this",
+        "that",
+        "my",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+        "is",
+        "are",
+        "some",
+        "de",
+        "la",
+        "le",
+        "el",
+        "der",
+        "die",
+        "das",
+    ]
 )
 """Words that a hashtag right behind them completes, so that it is part of the sentence."""
 
@@ -59,7 +91,7 @@ def clean(caption: str) -> Cleaned:
 
 
 def unscrambled(text: str) -> str:
-    """Text that was decoded with the wrong charset or escaped as HTML, put right by ftfy (Speer 2019); quotes, widths and ligatures stay."""
+    """Text that was decoded with the wrong charset or escaped as HTML, put right by ftfy (Speer 2019); quotes and widths stay."""
     if text.isascii() and "&" not in text and text.isprintable():
         return text
     import ftfy

@@ -1,11 +1,13 @@
 """The order of events in a caption, as far as its words tell it: "A, then B", "B after A", "before B, A"."""
 
+import itertools
 import re
 
 from operators.captions.words import FUNCTION, HAN, stem, tokens
 
 FORWARD = re.compile(
-    r"[,;.]?\s*\b(?:and then|then|after that|afterwards?|later|next|subsequently|finally|followed by|before(?= \w+ing\b| (?:a|the|he|she|it|they)\b))\b[,]?\s*"
+    r"[,;.]?\s*\b(?:and then|then|after that|afterwards?|later|next|subsequently|finally|followed by|"
+    r"before(?= \w+ing\b| (?:a|the|he|she|it|they)\b))\b[,]?\s*"
     r"|[，。；]?(?:然后|接着|随后|之后|最后|再)",
     re.I,
 )
@@ -58,7 +60,7 @@ def out_of_order(text: str, source: str) -> str | None:
         best = max(range(len(own)), key=lambda i: shared[i])
         if shared[best] and shared.count(shared[best]) == 1:
             sequence.append(best)
-    for one, two in zip(sequence, sequence[1:], strict=False):
+    for one, two in itertools.pairwise(sequence):
         if two < one:
             return f"{' '.join(before[one][:4])} now comes before {' '.join(before[two][:4])}"
     return None

@@ -32,7 +32,7 @@ def _phrases(words: list[str], bare: list[str]) -> list[str]:
         size, times = _repeat(bare, at)
         if times > 1:
             last = at + size * times
-            kept += words[at : at + size - 1] + [words[last - 1]]  # the punctuation of the last one ends them all
+            kept += [*words[at : at + size - 1], words[last - 1]]  # the punctuation of the last one ends them all
             at = last
         else:
             kept.append(words[at])

@@ -43,6 +43,10 @@ def sentence_case(text: str) -> str:
 
 def _word(word: str, whole: bool) -> str:
     bare = word.strip(".,;:!?'\"()[]")
-    if bare in ACRONYMS and bare not in ("US", "AM", "AD", "ID") or (bare == "US" and not whole) or re.fullmatch(r"(?:[A-Z]\.){2,}", word):
+    if (
+        (bare in ACRONYMS and bare not in ("US", "AM", "AD", "ID"))
+        or (bare == "US" and not whole)
+        or re.fullmatch(r"(?:[A-Z]\.){2,}", word)
+    ):
         return word
     return word if bare == "I" else word.lower().replace("i'm", "I'm")

@@ -79,4 +79,24 @@ def render(data: Mapping[str, Any]) -> str:
     return " ".join(sentence[:1].upper() + sentence[1:] + "." for sentence in sentences if sentence)
 
 
-PLACES = frozenset("in on at by under near inside outside beside behind along across against above below over between".split())
+PLACES = frozenset(
+    [
+        "in",
+        "on",
+        "at",
+        "by",
+        "under",
+        "near",
+        "inside",
+        "outside",
+        "beside",
+        "behind",
+        "along",
+        "across",
+        "against",
+        "above",
+        "below",
+        "over",
+        "between",
+    ]
+)

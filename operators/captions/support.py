@@ -1,9 +1,10 @@
 """Finds what a rewritten caption says that its source does not: content words, numbers, and who has which colour or count.
 
-Lexical on purpose: what cannot be traced to a word of the source, its stem or a listed synonym counts as invented. It cannot tell who did what
-to whom: "a dog chases a cat" supports "a cat chases a dog".
+Lexical on purpose: what cannot be traced to a word of the source, its stem or a listed synonym counts as invented. It cannot tell who
+did what to whom: "a dog chases a cat" supports "a cat chases a dog".
 """
 
+import itertools
 from collections.abc import Sequence
 
 from operators.captions.words import COLOURS, FUNCTION, HAN, LATIN, allowed, number, numbers, stem, tokens
@@ -23,7 +24,7 @@ def unsupported_words(text: str, sources: Sequence[str]) -> list[str]:
     words = [word for source in sources for word in tokens(source)]
     known = {stem(word) for word in words}
     wider = known.union(*(allowed().get(s, frozenset()) for s in known)) if known else known
-    joined = {a + b for a, b in zip(words, words[1:], strict=False)}
+    joined = {a + b for a, b in itertools.pairwise(words)}
     found = [
         word
         for word in dict.fromkeys(tokens(text))

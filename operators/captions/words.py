@@ -35,27 +35,42 @@ for _verb in _VERBS.split(";"):
     IRREGULAR |= dict.fromkeys(_forms, _base)
 
 FUNCTION = frozenset(
-    "a an the this that these those some any each every all another other others such same own it its he him his she her hers they them their theirs "
-    "we us our you your i me my who whom whose which what where when while as and or but nor so yet than then also too both either neither "
-    "of in on at to from by for with into onto upon over under above below up down out off through across along around about against among "
-    "between near beside besides behind before after during until within toward towards inside outside past via per like next close together there here "
-    "is are was were be been being am has have having had do does doing did can could will would may might must shall should get gets getting got "
-    "very just only even still again back away now once more most much many few lot lots kind sort type piece set bit part way thing things something "
-    "someone somebody one ones itself himself herself themselves because if though although since however else "
-    "photo photograph photographed picture image shot view scene caption shown showing show shows seen visible depict depicts depicting depicted "
-    "feature features featuring featured display displays displayed appear appears appearing made what's it's there's that's he's she's they're doing "
-    "s t d m re ve ll".split()
+    ["a", "an", "the", "this", "that", "these", "those", "some", "any", "each", "every", "all", "another", "other", "others", "such", "same", "own", "it", "its", "he", "him", "his", "she", "her", "hers", "they", "them", "their", "theirs", "we", "us", "our", "you", "your", "i", "me", "my", "who", "whom", "whose", "which", "what", "where", "when", "while", "as", "and", "or", "but", "nor", "so", "yet", "than", "then", "also", "too", "both", "either", "neither", "of", "in", "on", "at", "to", "from", "by", "for", "with", "into", "onto", "upon", "over", "under", "above", "below", "up", "down", "out", "off", "through", "across", "along", "around", "about", "against", "among", "between", "near", "beside", "besides", "behind", "before", "after", "during", "until", "within", "toward", "towards", "inside", "outside", "past", "via", "per", "like", "next", "close", "together", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "has", "have", "having", "had", "do", "does", "doing", "did", "can", "could", "will", "would", "may", "might", "must", "shall", "should", "get", "gets", "getting", "got", "very", "just", "only", "even", "still", "again", "back", "away", "now", "once", "more", "most", "much", "many", "few", "lot", "lots", "kind", "sort", "type", "piece", "set", "bit", "part", "way", "thing", "things", "something", "someone", "somebody", "one", "ones", "itself", "himself", "herself", "themselves", "because", "if", "though", "although", "since", "however", "else", "photo", "photograph", "photographed", "picture", "image", "shot", "view", "scene", "caption", "shown", "showing", "show", "shows", "seen", "visible", "depict", "depicts", "depicting", "depicted", "feature", "features", "featuring", "featured", "display", "displays", "displayed", "appear", "appears", "appearing", "made", "what's", "it's", "there's", "that's", "he's", "she's", "they're", "doing", "s", "t", "d", "m", "re", "ve", "ll"]
 )  # fmt: skip
 """Words that may be added without saying more about a picture. "No", "not" and "without" are not here: they say the opposite."""
 NUMBERS = {
     word: n
     for n, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
 } | {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "thousand": 1000, "dozen": 12, "couple": 2, "pair": 2, "both": 2, "twice": 2, "trio": 3}  # fmt: skip
 HAN_NUMBERS = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 COLOURS = frozenset(
-    "red orange yellow green blue purple violet pink brown black white gray grey golden gold silver tan beige maroon turquoise teal navy crimson".split()
+    [
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "blue",
+        "purple",
+        "violet",
+        "pink",
+        "brown",
+        "black",
+        "white",
+        "gray",
+        "grey",
+        "golden",
+        "gold",
+        "silver",
+        "tan",
+        "beige",
+        "maroon",
+        "turquoise",
+        "teal",
+        "navy",
+        "crimson",
+    ]
 )
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:[.,]\d+)*")
 HAN = re.compile(r"[\u3400-\u9fff]")
@@ -71,7 +86,7 @@ def tokens(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """Snowball's English stem (Porter 2001) of a word's base form."""
-    return _stemmer()(IRREGULAR.get(word, word))
+    return str(_stemmer()(IRREGULAR.get(word, word)))
 
 
 @lru_cache(maxsize=1)

@@ -40,7 +40,7 @@ class Request:
 def build(sample: Sample, step: Step, settings: CaptionSettings) -> Request | str:
     """The request of this step, or why there is none. The caption goes as data into the last message, cleaned of what is no description."""
     spec = settings.models[step.target]
-    prompt = load_prompt(step.kind, settings.prompts.get(step.kind))  # type: ignore[arg-type]
+    prompt = load_prompt(step.kind, settings.prompts.get(step.kind))
     caption = (clean(sample.caption).text or "")[:LONGEST_CAPTION]
     pictured = step.kind in READS_PICTURE
     if not caption and not pictured:

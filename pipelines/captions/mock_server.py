@@ -70,10 +70,10 @@ class MockServer:
                 status, body, more = await self._respond(lines[0], headers, data)
                 text = body if isinstance(body, bytes) else json.dumps(body).encode()
                 extra = "".join(f"{k}: {v}\r\n" for k, v in more.items())
-                writer.write(
-                    f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n{extra}\r\n".encode()
-                    + text
+                head_back = (
+                    f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n{extra}\r\n"
                 )
+                writer.write(head_back.encode() + text)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass

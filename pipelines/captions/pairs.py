@@ -16,7 +16,7 @@ _SAMPLE = "w.sample_id, w.key, w.source, w.uri, w.media_hash, w.caption AS origi
 
 
 def write_pairs(lake: Lake, path: Path, kind: Literal["preference", "contrast"], where: str = "", seed: int = 0) -> int:
-    """Write the pairs of all samples for which ``where`` is true, ordered by sample; returns how many. The file appears whole or not at all.
+    """Write the pairs of all samples for which ``where`` is true, by sample; returns how many. The file appears whole or not at all.
 
     preference: ``chosen`` and ``rejected`` answer the same question about the same caption; ``why`` lists the failed checks.
     contrast: ``chosen`` is an accepted structured caption, ``rejected`` is wrong in one thing, which ``why`` names.

@@ -111,7 +111,7 @@ class Pool:
     @staticmethod
     def wait_s(attempt: int, fault: Fault) -> float:
         """Exponential backoff with jitter; never less than the server asked for."""
-        backoff = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+        backoff: float = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         return max(backoff, (fault.retry_after or 0.0) * random.uniform(1.0, 1.1))
 
     async def _ask(self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]) -> Reply | Fault:

@@ -57,9 +57,9 @@ class RayActors:
         remote = ray.remote(RequestActor).options(
             num_cpus=0.1, max_concurrency=REQUESTS_AN_ACTOR, scheduling_strategy="SPREAD", max_restarts=-1, max_task_retries=0
         )
-        made = [remote.remote(spec, REQUESTS_AN_ACTOR) for _ in range(count)]
+        made: list[Any] = [remote.remote(spec, REQUESTS_AN_ACTOR) for _ in range(count)]
         self.actors += made
-        turn = itertools.cycle(made)
+        turn: itertools.cycle[Any] = itertools.cycle(made)
 
         async def ask(call: Call) -> Reply | Fault:
             try:
