@@ -28,7 +28,7 @@ _FIELDS: tuple[pa.Field, ...] = (
     pa.field("latency_s", pa.float64()),
     pa.field("checks", pa.string()),  # JSON list of {check, passed, found}
     pa.field("accepted", pa.bool_()),
-    pa.field("outcome", pa.string()),  # "accepted"; "rejected": the next model was tried; "kept": the original stays; "failed": no answer
+    pa.field("outcome", pa.string()),  # "accepted"; "rejected": another model follows; "kept": the original stays; "failed": no answer
     pa.field("error", pa.string()),  # why it was not accepted
     pa.field("route", pa.string()),
     pa.field("plan", pa.string()),  # digest of the route's models, prompts, parameters and checks
