@@ -11,8 +11,9 @@ from manifests import Lake
 from manifests.connection import quote
 from manifests.errors import UsageError
 from pipelines.captions.attempt import BYTES_A_TOKEN
+from pipelines.captions.connect import Connect, Inline, Outcome
 from pipelines.captions.hours import Hours
-from pipelines.captions.rewrite import Connect, Inline, Outcome, rewrite
+from pipelines.captions.rewrite import rewrite
 from pipelines.captions.samples import make_plan, pending_sql
 from pipelines.captions.settings import CLEAN, CaptionSettings
 from pipelines.recipe import Recipe

@@ -4,11 +4,10 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from manifests import Lake, open_lake
 from operators.caption_quality import Identify, language_model
@@ -17,9 +16,10 @@ from pipelines.captions.attempt import Request, Row, answered_row, build, cleane
 from pipelines.captions.budget import Budget, BudgetSpent
 from pipelines.captions.cache import AnswerCache
 from pipelines.captions.clip_scores import ClipScorer, lake_encoder
-from pipelines.captions.endpoint import Endpoint, Reply
+from pipelines.captions.connect import Connect, Inline, Outcome, event_loop
+from pipelines.captions.endpoint import Reply
 from pipelines.captions.hours import Hours
-from pipelines.captions.pool import CallFailed, OutOfHours, Pool, Server
+from pipelines.captions.pool import CallFailed, OutOfHours, Pool
 from pipelines.captions.samples import Plan, Sample, make_plan, pending_sql, stream
 from pipelines.captions.settings import CLEAN, CaptionSettings, ModelSpec
 
@@ -27,51 +27,6 @@ WAITERS = 4
 """Samples in work for each request under way: those that wait for a retry hold no connection."""
 FLUSH_ROWS, FLUSH_S = 2000, 10.0
 SAY_S = 10.0
-
-
-class Connect(Protocol):
-    """Makes the functions that send requests to a model's endpoints, and closes them."""
-
-    def servers(self, spec: ModelSpec, concurrency: int) -> Sequence[Server]: ...
-    async def close(self) -> None: ...
-
-
-@dataclass
-class Inline:
-    """Requests leave from this process."""
-
-    endpoints: list[Endpoint] = field(default_factory=list)
-
-    def servers(self, spec: ModelSpec, concurrency: int) -> Sequence[Server]:
-        made = [Endpoint(server, concurrency) for server in spec.servers]
-        self.endpoints += made
-        return [Server(endpoint.spec.url, endpoint.ask, endpoint.spec.weight) for endpoint in made]
-
-    async def close(self) -> None:
-        for endpoint in self.endpoints:
-            await endpoint.close()
-
-
-@dataclass
-class Outcome:
-    """What a run of rewriting did. ``stopped``: why it ended before all samples were done; empty: it did not."""
-
-    samples: int = 0
-    accepted: int = 0
-    kept: int = 0
-    failed: int = 0
-    requests: int = 0
-    from_cache: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float = 0.0
-    seconds: float = 0.0
-    stopped: str = ""
-    rejected_by: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"rejected_by": dict(self.rejected_by.most_common()), "faults": dict(self.faults.most_common())}
 
 
 def rewrite(
@@ -101,15 +56,6 @@ def rewrite(
                 return runner.run(work.run(stream(reading, sql, settings.facts, limit), connect()))
     finally:
         answers.close()
-
-
-def event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed (it is not made for Windows): less processor time a request."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 class _Rewriting:
