@@ -152,3 +152,16 @@ def test_injected_orders_are_taken_out():
         assert without_instructions(f"A cat on a mat. {order}").strip() == "A cat on a mat."
     for caption in ("A sign that says stop", "A man shows his friend how to act", "The boy ignores the ball", "A woman prints a photo"):
         assert not speaks_to_model(caption)
+
+
+@pytest.mark.parametrize(
+    ("caption", "invention"),
+    [
+        ("A black dog and a spotted dog are fighting", "A black dog and a white cat are fighting."),
+        ("sunset over lake - stock photo 12345 getty images", "A white 1967 Ford Mustang."),
+        ("sunset over lake", "A sunrise over a serene lake."),
+    ],
+)
+def test_what_a_small_model_is_known_to_invent_is_caught(caption, invention):
+    """Verbatim answers of SmolLM2-135M-Instruct, greedy, to a prompt with three examples."""
+    assert "support_words" in judged(invention, caption).reasons
