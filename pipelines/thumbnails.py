@@ -6,18 +6,20 @@ before decoding). A sample that cannot be shown gets a reason in place of a pict
 
 import io
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from manifests.errors import MediaError
 from operators.base import Pixels
 from operators.media import Media, load_codecs
 from pipelines.reader import Reader
+from quality.dump import PICTURES
 
 MAX_BYTES = 64 << 20
 """Larger files are not read for a small picture."""
@@ -103,3 +105,16 @@ def thumbnails(
 def small_reader() -> Reader:
     """A reader that refuses what is too large for a small picture."""
     return Reader(MAX_BYTES)
+
+
+def small_pictures(side: int) -> Callable[[list[dict[str, Any]]], pa.Table]:
+    """For `quality.dump`: rows of ``wide`` -> their small pictures as JPEG."""
+    reader = small_reader()
+
+    def drawn(rows: list[dict[str, Any]]) -> pa.Table:
+        found = [(row["id"], p.width, p.height, p.data, p.why or None) for row, p in thumbnails(rows, reader, side, "JPEG")]
+        return pa.table(
+            [pa.array(column, kind) for column, kind in zip(zip(*found, strict=True), PICTURES.types, strict=True)], schema=PICTURES
+        )
+
+    return drawn

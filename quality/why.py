@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from manifests import Lake
 from manifests.errors import UsageError
 from manifests.tables import signal_table
 from manifests.wide import DUPLICATE_COLUMNS, EVIDENCE, KEY_COLUMN, KINDS, SAMPLE_COLUMNS, current_operators, wide_columns, wide_rows_sql
+from quality.percentiles import percentiles
 
 MAX_MATCHES = 10
 MAX_MEMBERS = 50
@@ -36,6 +37,9 @@ class Story:
     verdicts: tuple[Verdict, ...]
     duplicates: tuple[Mapping[str, Any], ...]
     lineage: tuple[Mapping[str, Any], ...]
+    percentiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # operator -> column -> 0-100
+    captions: tuple[Mapping[str, Any], ...] = ()
+    labels: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -44,6 +48,9 @@ class Story:
             "rules": [vars(v) for v in self.verdicts],
             "duplicates": [dict(d) for d in self.duplicates],
             "lineage": [dict(row) for row in self.lineage],
+            "percentiles": {k: dict(v) for k, v in self.percentiles.items()},
+            "captions": [dict(row) for row in self.captions],
+            "labels": [dict(row) for row in self.labels],
         }
 
 
@@ -63,7 +70,7 @@ def _story(lake: Lake, name: str) -> Story:
         raise UsageError(f"The sample {name} has vanished from its source; `goldsieve sql` shows it in the table samples.")
     (wide,) = row
     failures: list[str] = [wide["sample_error"]] if wide["sample_error"] else []
-    signals, lineage = {}, []
+    signals, lineage, places = {}, [], {}
     for operator in current_operators(lake.connection):
         key = wide[KEY_COLUMN[operator.keyed_by]]
         found = lake.rows(
@@ -77,6 +84,7 @@ def _story(lake: Lake, name: str) -> Story:
         (signal,) = found
         failures += [f"{operator.name}: {signal['error']}"] if signal["error"] else []
         signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
+        places[operator.name] = percentiles(lake, operator, {c: signal[c] for c in operator.columns})
         lineage.append(
             {
                 "operator": operator.name,
@@ -90,7 +98,39 @@ def _story(lake: Lake, name: str) -> Story:
         )
     same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
     facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
-    return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage))
+    return Story(
+        facts,
+        signals,
+        verdicts(lake, wide),
+        tuple(same),
+        tuple(lineage),
+        places,
+        caption_versions(lake, sample_id),
+        labels(lake, sample_id),
+    )
+
+
+def caption_versions(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
+    """Every caption that was written for the sample, oldest first."""
+    return tuple(
+        lake.rows(
+            """SELECT kind, text, model, prompt_version, accepted, CAST(checks AS VARCHAR) AS checks, tokens, cost,
+            strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM captions
+            WHERE sample_id = CAST(? AS UUID) ORDER BY created_at, kind""",
+            [sample_id],
+        )
+    )
+
+
+def labels(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
+    """What people said of the sample, oldest first."""
+    return tuple(
+        lake.rows(
+            """SELECT label, value, author, strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM labels
+            WHERE sample_id = CAST(? AS UUID) ORDER BY created_at, label""",
+            [sample_id],
+        )
+    )
 
 
 def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:

@@ -33,13 +33,23 @@ def story_text(story: Story) -> str:
                 lines.append(f"{INDENT}{name}:")
                 lines += [2 * INDENT + ", ".join(f"{key}: {_value(part)}" for key, part in one.items()) for one in value]
             elif value is not None:
-                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}")
+                place = place_text(story.percentiles.get(operator, {}).get(name))
+                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}{place}")
     if len(story.duplicates) > 1:
         lines.append("copies")
         for copy in story.duplicates:
             kept = f"{copy['duplicate_kind'] or 'a'} copy" if copy["is_duplicate"] else "kept"
             here = "  <- this sample" if copy["sample_id"] == sample["sample_id"] else ""
             lines.append(f"{INDENT}{kept}: {copy['source']} {copy['key']} ({copy['width']} x {copy['height']}){evidence_text(copy)}{here}")
+    if story.captions:
+        lines.append("captions")
+        for one in story.captions:
+            verdict = {True: "accepted", False: f"not accepted: {one['checks'] or ''}", None: "not checked"}[one["accepted"]]
+            by = " by " + ", ".join(str(one[name]) for name in ("model", "prompt_version") if one[name]) if one["model"] else ""
+            lines.append(f"{INDENT}{one['kind']}{by} ({verdict}): {one['text']}")
+    if story.labels:
+        lines.append("labels")
+        lines += [f"{INDENT}{one['label']}: {one['value']} ({one['author'] or 'nobody named'}, {one['created']})" for one in story.labels]
     lines.append("measured by")
     for row in story.lineage:
         if row["state"] == "not measured":
@@ -47,6 +57,13 @@ def story_text(story: Story) -> str:
         else:
             lines.append(f"{INDENT}{row['operator']} {row['fingerprint']} on {row['host']} ({row['engine']}), run of {row['run_started']}")
     return "\n".join(lines)
+
+
+def place_text(percentile: float | None) -> str:
+    """ "   (higher than 62 %)": where a number stands among all of the lake."""
+    if percentile is None:
+        return ""
+    return f"   (higher than {percentile:.0f} %)" if 1 <= percentile <= 99 else f"   (higher than {percentile:.2g} %)"
 
 
 def evidence_text(copy: Mapping[str, Any]) -> str:
@@ -57,6 +74,8 @@ def evidence_text(copy: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 8:
+        return f"{len(value)} values"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):

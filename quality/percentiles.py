@@ -1,0 +1,40 @@
+"""Where a sample's numbers stand among all that an operator measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from manifests import Lake
+from manifests.connection import identifier
+from manifests.tables import signal_table
+from manifests.wide import CurrentOperator
+from quality.flat import NO_MEASURE
+
+
+def percentiles(lake: Lake, operator: CurrentOperator, values: Mapping[str, Any]) -> dict[str, float]:
+    """Column -> 0-100: the share of the operator's results that are smaller, with half of those that are equal.
+
+    Counted over what the operator measured, so copies of a file count once. Flags, hashes and texts have none.
+    """
+    numbers = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_MEASURE and not name.endswith("_seed")
+    }
+    if not numbers:
+        return {}
+    counts = []
+    for name in numbers:
+        column = f"CAST({identifier(name)} AS DOUBLE)"
+        known = f"isfinite({column})"
+        counts += [f"count(*) FILTER ({known} AND {column} < ?)", f"count(*) FILTER ({column} = ?)", f"count(*) FILTER ({known})"]
+    row = lake.connection.execute(
+        f"SELECT {', '.join(counts)} FROM {signal_table(operator.name)} WHERE fingerprint = ?",
+        [*(float(value) for value in numbers.values() for _ in range(2)), operator.fingerprint],
+    ).fetchone()
+    assert row is not None
+    found = {}
+    for n, name in enumerate(numbers):
+        below, equal, total = row[3 * n : 3 * n + 3]
+        if total > 1:
+            found[name] = 100.0 * (below + equal / 2) / total
+    return found
