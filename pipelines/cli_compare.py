@@ -1,13 +1,17 @@
 """Commands that compare and propose: diff, suggest, dump."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from manifests.errors import UsageError
 from pipelines.cli_decide import share
 from pipelines.cli_output import cell, emit_json, emit_rows, out
+
+if TYPE_CHECKING:
+    from quality.diff import Move
 
 LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -46,16 +50,7 @@ def diff(
         newer = _side(opened, before, overrides or []) if first else _side(opened, after or str(opened.snapshot()), overrides or [])
         found = moves(opened, older, newer)
     if as_json:
-        emit_json(
-            [
-                {
-                    **vars(m),
-                    "causes": [vars(c) for c in m.causes],
-                    "examples": [dict(zip(("sample_id", "key"), e, strict=True)) for e in m.examples],
-                }
-                for m in found
-            ]
-        )
+        emit_json([as_dict(move) for move in found])
         return
     if not found:
         out().print("No sample is in another tier.")
@@ -64,6 +59,12 @@ def diff(
         for cause in move.causes[:12]:
             out().print(f"  {cell(cause.count)} {'now fail' if cause.fails else 'no longer fail'} {cause.rule}", markup=False)
         out().print(f"  for example {', '.join(key or i for i, key in move.examples)}", markup=False)
+
+
+def as_dict(move: "Move") -> dict[str, Any]:
+    """A move as plain JSON data."""
+    examples = [{"sample_id": sample_id, "key": key} for sample_id, key in move.examples]
+    return {**vars(move), "causes": [vars(cause) for cause in move.causes], "examples": examples}
 
 
 def _side(lake: object, name: str, overrides: list[str]) -> str:
@@ -107,9 +108,8 @@ def suggest(
         return
     if not found:
         raise UsageError(f"No threshold that may move keeps {wanted:.1%}: other rules keep less. The tier holds {now:,} samples now.")
-    out().print(
-        f"{tier or loaded.tiers.names[-1]} holds {cell(now)} of {cell(found[0].samples)} readable samples now ({now / max(1, found[0].samples):.1%}).\n"
-    )
+    name, samples = tier or loaded.tiers.names[-1], found[0].samples
+    out().print(f"{name} holds {cell(now)} of {cell(samples)} readable samples now ({now / max(1, samples):.1%}).\n", markup=False)
     emit_rows(
         [
             {
@@ -124,7 +124,7 @@ def suggest(
         ]
     )
     out().print("\nSee what would move, for the first:", markup=False)
-    sets = " ".join(f"""--set '{c.tier}.{c.rule}={c.sql.replace("'", "'" + chr(92) + "''")}'""" for c in found[0].changes)
+    sets = " ".join("--set " + shlex.quote(f"{c.tier}.{c.rule}={c.sql}") for c in found[0].changes)
     out().print(f"  goldsieve diff {loaded.lake} {recipe} {sets}", markup=False)
 
 

@@ -1,4 +1,4 @@
-"""Everything known as one plain ``.duckdb`` file that any DuckDB client opens: tables, the views ``samples`` and ``wide``, small pictures."""
+"""Everything known as one plain ``.duckdb`` file that any DuckDB client opens: tables, the views over them, small pictures."""
 
 import os
 from collections.abc import Callable

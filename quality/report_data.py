@@ -197,7 +197,8 @@ def rewritten(lake: Lake, most: int) -> tuple[list[dict[str, Any]], list[dict[st
     made = ask(
         lake,
         """SELECT kind, model, prompt_version, count(*) AS n, count_if(accepted) AS accepted, sum(tokens) AS tokens, sum(cost) AS cost,
-            avg(latency_s) AS latency FROM captions WHERE kind <> 'original' GROUP BY ALL ORDER BY n DESC, kind, model, prompt_version LIMIT 20""",
+            avg(latency_s) AS latency FROM captions WHERE kind <> 'original' GROUP BY ALL
+            ORDER BY n DESC, kind, model, prompt_version LIMIT 20""",
     )
     if not made:
         return [], []
