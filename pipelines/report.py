@@ -19,11 +19,19 @@ def documented() -> dict[str, tuple[str, str]]:
     return {**BASE_COLUMNS, **{row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()}}
 
 
-def write_report(lake: Lake, path: Path, title: str = "Goldsieve report", fragments: Sequence[report.Fragment] = ()) -> Path:
-    """Writes the page about ``lake`` to ``path``. ``fragments``: sections that others wrote, put behind the captions."""
+def render(lake: Lake, title: str = "Goldsieve report", fragments: Sequence[report.Fragment] = ()) -> str:
+    """The page about ``lake``. ``fragments``: sections that others wrote, put behind the captions."""
     with small_reader() as reader:
 
         def draw(rows: Sequence[Mapping[str, Any]], side: int, crop: bool) -> Iterable[tuple[Mapping[str, Any], Picture]]:
             return thumbnails(rows, reader, side, crop=crop, seconds=SECONDS)
 
-        return report.write_report(lake, path, draw, title, documented(), fragments)
+        return report.render(lake, draw, title, documented(), fragments)
+
+
+def write_report(lake: Lake, path: Path, title: str = "Goldsieve report", fragments: Sequence[report.Fragment] = ()) -> Path:
+    """Writes the page to ``path``."""
+    page = render(lake, title, fragments)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path

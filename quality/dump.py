@@ -15,7 +15,14 @@ from manifests.tables import samples_sql
 from manifests.wide import create_wide, narrow
 from quality.sql_guard import check_query, relation_columns
 
-PICTURES = pa.schema({"sample_id": pa.string(), "width": pa.int32(), "height": pa.int32(), "picture": pa.binary(), "why": pa.string()})
+_PICTURE_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("sample_id", pa.string()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("picture", pa.binary()),
+    pa.field("why", pa.string()),
+)
+PICTURES = pa.schema(_PICTURE_FIELDS)
 """What the drawing of thumbnails yields; ``picture`` is a JPEG, or null with the reason in ``why``."""
 Draw = Callable[[list[dict[str, Any]]], pa.Table]
 PICTURES_AT_ONCE = 1000

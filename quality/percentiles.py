@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
+
 from manifests import Lake
-from manifests.connection import identifier
+from manifests.connection import identifier, quote
 from manifests.tables import signal_table
 from manifests.wide import CurrentOperator
 from quality.flat import NO_MEASURE
@@ -15,8 +17,15 @@ def percentiles(lake: Lake, operator: CurrentOperator, values: Mapping[str, Any]
 
     Counted over what the operator measured, so copies of a file count once. Flags, hashes and texts have none.
     """
+    return places(
+        lake.connection, f"(SELECT * FROM {signal_table(operator.name)} WHERE fingerprint = {quote(operator.fingerprint)})", values
+    )
+
+
+def places(connection: duckdb.DuckDBPyConnection, relation: str, values: Mapping[str, Any]) -> dict[str, float]:
+    """Percentiles of numbers among the columns of the same names of a relation."""
     numbers = {
-        name: value
+        name: float(value)
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_MEASURE and not name.endswith("_seed")
     }
@@ -27,10 +36,7 @@ def percentiles(lake: Lake, operator: CurrentOperator, values: Mapping[str, Any]
         column = f"CAST({identifier(name)} AS DOUBLE)"
         known = f"isfinite({column})"
         counts += [f"count(*) FILTER ({known} AND {column} < ?)", f"count(*) FILTER ({column} = ?)", f"count(*) FILTER ({known})"]
-    row = lake.connection.execute(
-        f"SELECT {', '.join(counts)} FROM {signal_table(operator.name)} WHERE fingerprint = ?",
-        [*(float(value) for value in numbers.values() for _ in range(2)), operator.fingerprint],
-    ).fetchone()
+    row = connection.execute(f"SELECT {', '.join(counts)} FROM {relation}", [v for v in numbers.values() for _ in range(2)]).fetchone()
     assert row is not None
     found = {}
     for n, name in enumerate(numbers):

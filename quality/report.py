@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,8 +29,9 @@ from quality.flat import FLAT, flatten, measures
 from quality.leaves import Leaf, leaves
 from quality.simulation import simulation
 from quality.sql_guard import relation_columns
-from quality.why_text import evidence_text
+from quality.why_text import evidence_text, signal_text
 
+TEMPLATES = Path(__file__).parent / "templates"
 ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
 CATEGORIES = ("format", "style", "caption_language", "colour_mode", "duplicate_kind", "aigc_generator", "shot_size", "camera_movement")
 TOP_PICTURES, GROUP_PICTURES, GROUPS, AROUND, CROPS, PAIRS, EVIDENCE_PICTURES = 18, 6, 8, 4, 6, 12, 4
@@ -76,26 +78,17 @@ class Card:
     strips: Sequence[tuple[str, Sequence[str]]] = ()
 
 
-def write_report(
+def render(
     lake: Lake,
-    path: Path,
     draw: Draw,
     title: str = "Goldsieve report",
-    documented: Mapping[str, tuple[str, str]] | None = None,
+    documented: Mapping[str, tuple[str, str]] = MappingProxyType({}),
     fragments: Sequence[Fragment] = (),
-) -> Path:
-    """Writes the page to ``path`` and returns it.
+) -> str:
+    """The page as text.
 
     ``draw`` makes the pictures; what it cannot draw becomes a placeholder with the reason. ``documented``: column -> (text, unit).
     """
-    page = render(lake, draw, title, documented or {}, fragments)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
-
-
-def render(lake: Lake, draw: Draw, title: str, documented: Mapping[str, tuple[str, str]], fragments: Sequence[Fragment]) -> str:
-    """The page as text."""
     kinds = flatten(lake)
     bases, rules, recipe = data.tiering(lake)
     tiers = data.tier_counts(lake)
@@ -325,7 +318,7 @@ def ticks(one: Distribution) -> list[tuple[float, str]]:
 @functools.lru_cache(maxsize=1)
 def environment() -> Environment:
     """Jinja with the filters of the templates; everything is escaped."""
-    made = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(
         n=lambda value: "" if value is None else f"{value:,}",
         pc=lambda share: f"{100 * share:.1f} %",
@@ -333,7 +326,10 @@ def environment() -> Environment:
         bars=bars,
         ticks=ticks,
         script_json=script_json,
-        source=lambda name: Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")),
+        source=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),
+        rejectempty=lambda values: {name: value for name, value in values.items() if value},
+        nearness=evidence_text,
+        signal=signal_text,
         megabytes=lambda size: f"{size / 1e6:,.1f} MB",
     )
     return made

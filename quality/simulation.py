@@ -86,7 +86,7 @@ def simulation(
     return {
         "samples": table.num_rows,
         "of": total,
-        "tiers": [{"name": tier, "base": list(bases).index(base) if base in bases else None} for tier, base in bases.items()],
+        "tiers": [{"name": tier, "base": list(bases).index(base) if base is not None else None} for tier, base in bases.items()],
         "rest": packed(rest),
         "leaves": leaves,
     }

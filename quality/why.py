@@ -54,16 +54,16 @@ class Story:
         }
 
 
-def why(lake: Lake, name: str) -> Story:
-    """The story of the sample with this id, key, or end of a file name.
+def why(lake: Lake, name: str, places: bool = True) -> Story:
+    """The story of the sample with this id, key, or end of a file name. ``places``: with percentiles, which read whole columns.
 
     Raises `UsageError` when nothing or more than one sample matches, naming what there is.
     """
     with lake.one_snapshot():
-        return _story(lake, name)
+        return _story(lake, name, places)
 
 
-def _story(lake: Lake, name: str) -> Story:
+def _story(lake: Lake, name: str, with_places: bool) -> Story:
     sample_id = find_sample(lake, name)
     row = lake.rows(wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules"))
     if not row:
@@ -84,7 +84,8 @@ def _story(lake: Lake, name: str) -> Story:
         (signal,) = found
         failures += [f"{operator.name}: {signal['error']}"] if signal["error"] else []
         signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
-        places[operator.name] = percentiles(lake, operator, {c: signal[c] for c in operator.columns})
+        if with_places:
+            places[operator.name] = percentiles(lake, operator, {c: signal[c] for c in operator.columns})
         lineage.append(
             {
                 "operator": operator.name,

@@ -34,7 +34,7 @@ def story_text(story: Story) -> str:
                 lines += [2 * INDENT + ", ".join(f"{key}: {_value(part)}" for key, part in one.items()) for one in value]
             elif value is not None:
                 place = place_text(story.percentiles.get(operator, {}).get(name))
-                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}{place}")
+                lines.append(f"{INDENT}{name} = {signal_text(value, name)}{place}")
     if len(story.duplicates) > 1:
         lines.append("copies")
         for copy in story.duplicates:
@@ -73,7 +73,14 @@ def evidence_text(copy: Mapping[str, Any]) -> str:
     return "".join(f", {_value(copy[name])} {unit}" for name, unit in EVIDENCE.items() if copy.get(name) is not None)
 
 
+def signal_text(value: Any, name: str) -> str:
+    """A signal's value as a person reads it; a seed is no quantity and keeps its digits."""
+    return str(value) if name.endswith("seed") else _value(value)
+
+
 def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list) and len(value) > 8:
         return f"{len(value)} values"
     if isinstance(value, float):
