@@ -6,7 +6,6 @@ SQL that people type sees that copy under the name ``wide``, can only read, and 
 """
 
 import contextlib
-import dataclasses
 import shutil
 import tempfile
 import threading
@@ -22,17 +21,19 @@ from manifests import Lake, open_lake
 from manifests.address import LakeAddress
 from manifests.connection import ALIAS, identifier, quote
 from manifests.errors import SqlError, UsageError
-from manifests.wide import narrow
+from manifests.wide import current_operators, narrow, wide_columns
 from quality.flat import flat_columns
 from quality.percentiles import places
 from quality.sql_guard import check_expression, check_order, check_query, plain_message, relation_columns
-from quality.why import Story, why
+from quality.why import Story, caption_versions, latest_rules, verdicts, why
 
 PAGE = 60
 MOST_PAGES = 2_000
 SECONDS = 8.0
 """A query that takes longer is stopped."""
 LOOK_AGAIN = 5.0
+PART = 50_000
+"""Samples that percentiles are counted among: exact in smaller lakes, else within about half a per cent."""
 MOST_ROWS, MOST_TEXT = 200, 2_000
 """Rows of a result that is no gallery, and characters of one cell of it."""
 
@@ -87,9 +88,17 @@ class Gallery:
             select = ", ".join(map(identifier, columns))
             new = self._generation + 1
             cursor.execute(f"CREATE TABLE served.wide_{new} AS SELECT {select} FROM {narrow(cursor, *columns)} ORDER BY sample_id")
+            # Percentiles are told of a fixed part: a glance at all the rows of all columns would take a second.
+            cursor.execute(
+                f"CREATE TABLE served.part_{new} AS SELECT * FROM served.wide_{new} USING SAMPLE reservoir({PART} ROWS) REPEATABLE (7)"
+            )
+            cursor.execute(f"CREATE TABLE served.captions_{new} AS SELECT * FROM captions ORDER BY sample_id")
+            self._operators, self._rules = current_operators(cursor), latest_rules(lake)
+            self._said = _labels(cursor)
             self._version, self._generation = version, new
             for old in range(max(1, new - 3), new - 1):  # a page may still be reading the last one
-                cursor.execute(f"DROP TABLE IF EXISTS served.wide_{old}")
+                for table in ("wide", "part", "captions"):
+                    cursor.execute(f"DROP TABLE IF EXISTS served.{table}_{old}")
 
     def refresh(self) -> None:
         """Look whether the lake has changed, at most every few seconds; if so, copy it anew while pages go on with the old copy."""
@@ -101,6 +110,7 @@ class Gallery:
             try:
                 with self._cursor() as cursor:
                     changed = Lake(self.lake.address, cursor).inputs_version(None) != self._version
+                    self._said = _labels(cursor)
                 if changed:
                     self._build()
             except duckdb.Error:
@@ -181,29 +191,38 @@ class Gallery:
 
     def labels(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """id -> label -> its last value."""
-        if not ids:
-            return {}
-        with self._cursor() as cursor:
-            rows = cursor.execute(
-                f"""SELECT CAST(sample_id AS VARCHAR), label, arg_max(value, created_at) FROM labels
-                WHERE sample_id IN ({", ".join(f"CAST({quote(i)} AS UUID)" for i in ids)}) GROUP BY ALL"""
-            ).fetchall()
-        found: dict[str, dict[str, str]] = {}
-        for sample_id, label, value in rows:
-            found.setdefault(sample_id, {})[label] = value
-        return found
+        said = self._said
+        return {i: said[i] for i in ids if i in said}
+
+    def note_label(self, sample_id: str, label: str, value: str) -> None:
+        """What was just stored, so that it is seen before the next look."""
+        self._said = {**self._said, sample_id: {**self._said.get(sample_id, {}), label: value}}
 
     def story(self, sample_id: str) -> Story:
-        """`quality.why.why`, with the places of its numbers among the samples of the copy."""
-        with self.lake.connection.cursor() as cursor:
-            cursor.execute(f"USE {ALIAS}")
-            story = why(Lake(self.lake.address, cursor), sample_id, places=False)
+        """What `quality.why.why` tells, from the copy (without embeddings, hashes and the runs that measured); percentiles are
+        counted among the samples of the lake, or `PART` of them. Raises `UsageError` for an id that is not there."""
         with self._cursor() as cursor:
-            shown = relation_columns(cursor, "wide")
-            values = {name: value for signal in story.signals.values() for name, value in signal.items() if name in shown}
-            found = places(cursor, "wide", values)
-        by_operator = {o: {name: found[name] for name in signal if name in found} for o, signal in story.signals.items()}
-        return dataclasses.replace(story, percentiles=by_operator)
+            found = Lake(self.lake.address, cursor).rows("SELECT * FROM wide WHERE sample_id = CAST(? AS UUID)", [sample_id])
+            if not found:
+                raise UsageError(f"The lake has no sample {sample_id}.")
+            (row,) = found
+            lake = Lake(self.lake.address, cursor)
+            captions = caption_versions(lake, sample_id, f"served.captions_{self._generation}")
+            copies = lake.rows(COPIES, [row["duplicate_group"]]) if row["duplicate_group"] else []
+            signals: dict[str, dict[str, Any]] = {}
+            for name, (operator, _) in wide_columns(self._operators).items():
+                if name in row:
+                    signals.setdefault(operator, {})[name] = row[name]
+            found_places = places(cursor, f"served.part_{self._generation}", {n: v for one in signals.values() for n, v in one.items()})
+        measured = {name: values for name, values in signals.items() if any(value is not None for value in values.values())}
+        lineage = [
+            {"operator": o.name, "fingerprint": o.fingerprint, "state": "measured" if o.name in measured else "nothing measured"}
+            for o in self._operators
+            if o.name in signals
+        ]
+        by_operator = {o: {name: found_places[name] for name in values if name in found_places} for o, values in measured.items()}
+        said = tuple({"label": label, "value": value} for label, value in self.labels([sample_id]).get(sample_id, {}).items())
+        return Story(row, measured, verdicts(self._rules, row), tuple(copies), tuple(lineage), by_operator, captions, said)
 
     def choices(self) -> dict[str, list[tuple[str, int]]]:
         """Values of the fixed filters with their counts."""
@@ -215,6 +234,12 @@ class Gallery:
         with self._cursor() as cursor:
             found = {name: [(str(v), int(n)) for v, n in cursor.execute(sql).fetchall()] for name, sql in queries.items()}
         return found
+
+    def whole_story(self, sample_id: str) -> Story:
+        """`quality.why.why` itself."""
+        with self.lake.connection.cursor() as cursor:
+            cursor.execute(f"USE {ALIAS}")
+            return why(Lake(self.lake.address, cursor), sample_id)
 
     @staticmethod
     def _offset(number: int) -> int:
@@ -239,7 +264,19 @@ CARD = (
     *("key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier", "failed_rules"),
     *("is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
 )
+COPIES = """SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
+    ('near_distance', 'near_check', 'near_points', 'semantic_cosine')) FROM wide
+    WHERE duplicate_group = CAST(? AS UUID) ORDER BY is_duplicate, key LIMIT 50"""
 FIXED = {"tier": "coalesce(tier, 'no tier') = ?", "source": "source = ?", "rule": "list_contains(failed_rules, ?)"}
+
+
+def _labels(cursor: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """id -> label -> last value, of all labels: people give thousands, not millions."""
+    rows = cursor.execute("SELECT CAST(sample_id AS VARCHAR), label, arg_max(value, created_at) FROM labels GROUP BY ALL").fetchall()
+    found: dict[str, dict[str, str]] = {}
+    for sample_id, label, value in rows:
+        found.setdefault(sample_id, {})[label] = value
+    return found
 
 
 def _text(value: Any) -> str:

@@ -102,7 +102,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
     return Story(
         facts,
         signals,
-        verdicts(lake, wide),
+        verdicts(latest_rules(lake), wide),
         tuple(same),
         tuple(lineage),
         places,
@@ -111,12 +111,12 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
     )
 
 
-def caption_versions(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
+def caption_versions(lake: Lake, sample_id: str, table: str = "captions") -> tuple[dict[str, Any], ...]:
     """Every caption that was written for the sample, oldest first."""
     return tuple(
         lake.rows(
-            """SELECT kind, text, model, prompt_version, accepted, CAST(checks AS VARCHAR) AS checks, tokens, cost,
-            strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM captions
+            f"""SELECT kind, text, model, prompt_version, accepted, CAST(checks AS VARCHAR) AS checks, tokens, cost,
+            strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM {table}
             WHERE sample_id = CAST(? AS UUID) ORDER BY created_at, kind""",
             [sample_id],
         )
@@ -158,18 +158,21 @@ def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     )
 
 
-def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """Every rule of the latest tiering with what it said of this sample."""
+def latest_rules(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Tier -> rule name -> what it says, of the latest tiering; empty before the first."""
     latest = lake.rows("SELECT rules FROM tierings ORDER BY applied_at DESC LIMIT 1")
-    if not latest:
-        return ()
+    return json.loads(latest[0]["rules"]) if latest else {}
+
+
+def verdicts(rules: Mapping[str, Mapping[str, Any]], wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Every rule with what it said of this sample."""
     failed: dict[str, str] = {}
     for entry in wide["failed_rules"] or ():
         name, _, note = entry.partition(" (")
         failed[name] = note.rstrip(")")
     found = []
-    for tier, rules in json.loads(latest[0]["rules"]).items():
-        for rule, text in rules.items():
+    for tier, texts in rules.items():
+        for rule, text in texts.items():
             if rule == "from":
                 continue
             name = f"{tier}.{rule}"

@@ -74,7 +74,7 @@ class Site:
         return self.html("story.html.jinja", story=story, columns=self.columns, labels=self.gallery.labels([sample_id]).get(sample_id, {}))
 
     def story_json(self, request: Request) -> Response:
-        story = self.gallery.story(sample_of(request)).as_dict()
+        story = self.gallery.whole_story(sample_of(request)).as_dict()
         return Response(json.dumps(story, default=str, ensure_ascii=False), media_type="application/json")
 
     def report_page(self, request: Request) -> Response:
@@ -129,6 +129,7 @@ class Site:
                 lake.add_labels([(sample_id, label, value, self.author)])
         except LakeBusyError as error:
             return PlainTextResponse(str(error), 409)
+        self.gallery.note_label(sample_id, label, value)
         return JSONResponse({"sample_id": sample_id, "label": label, "value": value})
 
     def static(self, request: Request) -> Response:
@@ -146,7 +147,7 @@ class Site:
 
 def page_number(request: Request) -> int:
     text = request.query_params.get("page", "1")
-    return int(text) if text.isdigit() and len(text) < 9 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
 def sample_of(request: Request) -> str:

@@ -68,7 +68,7 @@ class Guard:
             if not self.labels:
                 return PlainTextResponse("Read-only: start with --label to store labels.", 403)
             length = request.headers.get("content-length", "")
-            if not length.isdigit() or int(length) > MOST_BODY:
+            if not (length.isascii() and length.isdigit() and len(length) < 9) or int(length) > MOST_BODY:
                 return PlainTextResponse("The request is too large.", 413)
             if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
                 return PlainTextResponse("Labels are taken from this server's own pages only.", 403)

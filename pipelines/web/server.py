@@ -21,6 +21,7 @@ def run(lake: str, host: str, port: int, *, label: bool, author: str, token: str
         raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror or error}. Give another --port or --host.") from error
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
+    tell(f"Reading {lake} (a million samples take about half a minute) ...")
     with listening, Gallery(lake) as gallery:
         app = make_app(gallery, token, label, author or getpass.getuser())
         shown = f"[{host}]" if ":" in host else host
