@@ -123,8 +123,14 @@ def suggest(
             for p in found
         ]
     )
+    if fresh := [c for c in found[0].changes if c.now is None]:  # --set changes rules, it adds none
+        out().print("\nNew rules, for the recipe:", markup=False)
+        for change in fresh:
+            out().print(f"  {change.tier}: {{{change.rule}: {change.sql}}}", markup=False)
+    if fresh == list(found[0].changes):
+        return
     out().print("\nSee what would move, for the first:", markup=False)
-    sets = " ".join("--set " + shlex.quote(f"{c.tier}.{c.rule}={c.sql}") for c in found[0].changes)
+    sets = " ".join("--set " + shlex.quote(f"{c.tier}.{c.rule}={c.sql}") for c in found[0].changes if c.now is not None)
     out().print(f"  goldsieve diff {loaded.lake} {recipe} {sets}", markup=False)
 
 

@@ -21,7 +21,7 @@ SKEWED, SQUEEZED, DECADES = 12.0, 0.03, 5
 its median, or a threshold lies in so small a part of the axis."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Distribution:
     """One signal over the readable samples.
 

@@ -95,6 +95,10 @@ class Gallery:
             cursor.execute(f"CREATE TABLE served.captions_{new} AS SELECT * FROM captions ORDER BY sample_id")
             self._operators, self._rules = current_operators(cursor), latest_rules(lake)
             self._said = _labels(cursor)
+            self._choices = {
+                name: [(str(value), int(n)) for value, n in cursor.execute(sql.format(f"served.wide_{new}")).fetchall()]
+                for name, sql in CHOICES.items()
+            }
             self._version, self._generation = version, new
             for old in range(max(1, new - 3), new - 1):  # a page may still be reading the last one
                 for table in ("wide", "part", "captions"):
@@ -226,14 +230,7 @@ class Gallery:
 
     def choices(self) -> dict[str, list[tuple[str, int]]]:
         """Values of the fixed filters with their counts."""
-        queries = {
-            "tier": "SELECT coalesce(tier, 'no tier'), count(*) FROM wide GROUP BY 1 ORDER BY 2 DESC",
-            "source": "SELECT source, count(*) FROM wide GROUP BY 1 ORDER BY 2 DESC LIMIT 50",
-            "rule": """SELECT rule, count(*) FROM (SELECT unnest(failed_rules) AS rule FROM wide) GROUP BY 1 ORDER BY 2 DESC LIMIT 60""",
-        }
-        with self._cursor() as cursor:
-            found = {name: [(str(v), int(n)) for v, n in cursor.execute(sql).fetchall()] for name, sql in queries.items()}
-        return found
+        return self._choices
 
     def whole_story(self, sample_id: str) -> Story:
         """`quality.why.why` itself."""
@@ -264,6 +261,11 @@ CARD = (
     *("key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier", "failed_rules"),
     *("is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
 )
+CHOICES = {
+    "tier": "SELECT coalesce(tier, 'no tier'), count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC",
+    "source": "SELECT source, count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC LIMIT 50",
+    "rule": "SELECT rule, count(*) FROM (SELECT unnest(failed_rules) AS rule FROM {}) GROUP BY 1 ORDER BY 2 DESC LIMIT 60",
+}
 COPIES = """SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
     ('near_distance', 'near_check', 'near_points', 'semantic_cosine')) FROM wide
     WHERE duplicate_group = CAST(? AS UUID) ORDER BY is_duplicate, key LIMIT 50"""

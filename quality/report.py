@@ -66,7 +66,7 @@ class Fragment:
     html: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Card:
     """A signal with its histogram; ``leaf`` is the threshold of a rule on it, ``number`` its place in the simulation."""
 

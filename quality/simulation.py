@@ -49,7 +49,7 @@ def simulation(
 ) -> dict[str, Any]:
     """Plain data for the page. ``bases``: tier -> the tier it builds on, in order. ``moved``: thresholds with their sliders and types."""
     free = {(leaf.tier, leaf.rule) for leaf, _, _ in moved}
-    select = []
+    select = ["true AS here"]
     for i, tier in enumerate(bases):
         fixed = [f"NOT {failed(rule)}" for rule in rules if rule.tier == tier and (tier, rule.name) not in free]
         select.append(f"{' AND '.join(fixed) or 'true'} AS rest_{i}")

@@ -195,6 +195,6 @@ addEventListener("keydown", (event) => {
   }
   if (event.target.matches("input, select, textarea")) return;
   const step = { j: 1, k: -1 }[event.key];
-  if (step) { const next = sections[Math.min(sections.length - 1, Math.max(0, here() + step))]; next.scrollIntoView(); next.setAttribute("tabindex", "-1"); next.focus({ preventScroll: true }); }
+  if (step) { const next = sections[Math.min(sections.length - 1, Math.max(0, here() + step))]; next.scrollIntoView({ behavior: "instant" }); next.setAttribute("tabindex", "-1"); next.focus({ preventScroll: true }); }
   if (event.key === "t") theme();
 });
