@@ -10,22 +10,13 @@ from manifests import Lake
 from manifests.errors import UsageError
 from manifests.tables import signal_table
 from manifests.wide import DUPLICATE_COLUMNS, EVIDENCE, KEY_COLUMN, KINDS, SAMPLE_COLUMNS, current_operators, wide_columns, wide_rows_sql
+from quality.balance import place_notes
 from quality.percentiles import percentiles
+from quality.why_verdict import Verdict
 
 MAX_MATCHES = 10
 MAX_MEMBERS = 50
 """Members of a duplicate group that are shown."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One rule of one tier. ``passed``: None when the sample has no tier yet."""
-
-    tier: str
-    rule: str
-    sql: str
-    passed: bool | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
     return Story(
         facts,
         signals,
-        verdicts(latest_rules(lake), wide),
+        place_notes(lake, sample_id, verdicts(latest_rules(lake), wide)),
         tuple(same),
         tuple(lineage),
         places,
