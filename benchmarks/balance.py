@@ -55,12 +55,13 @@ def main() -> None:
         kept = chosen(lake, "sorted", rules)
         lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS SELECT CAST(unnest({sorted(kept)!r}) AS UUID) AS sample_id")
         over = lake.value(
-            f"""SELECT count(*) FROM (SELECT concept, count(*) AS n, count(k.sample_id) AS k FROM sorted s LEFT JOIN kept k USING (sample_id)
-            WHERE concept IS NOT NULL GROUP BY 1) WHERE k <> least(n, {options.cap})"""
+            f"""SELECT count(*) FROM (SELECT concept, count(*) AS n, count(k.sample_id) AS k FROM sorted s
+            LEFT JOIN kept k USING (sample_id)             WHERE concept IS NOT NULL GROUP BY 1) WHERE k <> least(n, {options.cap})"""
         )
         checks("concepts that do not have exactly min(cap, their number)", over, "= 0", (over) == 0)
         worse = lake.value(
-            """SELECT count(*) FROM sorted a JOIN sorted b USING (concept) WHERE a.sample_id IN (FROM kept) AND b.sample_id NOT IN (FROM kept)
+            """SELECT count(*) FROM sorted a JOIN sorted b USING (concept)
+            WHERE a.sample_id IN (FROM kept) AND b.sample_id NOT IN (FROM kept)
             AND (b.aesthetic > a.aesthetic OR b.aesthetic = a.aesthetic AND b.sample_id < a.sample_id)"""
         )
         checks("pairs in which the worse scored one was kept", worse, "= 0", (worse) == 0)
@@ -79,7 +80,7 @@ def main() -> None:
         mixed = chosen(lake, "sorted", {"mix": {"where": "concept_score < 0.2", "max_share": 0.1, "prefer": "aesthetic"}})
         lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE mixed AS SELECT CAST(unnest({sorted(mixed)!r}) AS UUID) AS sample_id")
         share = lake.value("SELECT avg((concept_score < 0.2)::INT) FROM sorted WHERE sample_id IN (FROM mixed)")
-        checks("share of the limited kind is at most 0.1", bool(share <= 0.1), "= True", (bool(share <= 0.1)) == True)
+        checks("share of the limited kind is at most 0.1", bool(share <= 0.1), "= True", bool(share <= 0.1))
         print(f"      it is {share:.4f}; {len(kept):,} of {total:,} kept by the cap")
     checks.end()
 

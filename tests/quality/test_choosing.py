@@ -10,6 +10,7 @@ from manifests import open_lake
 from manifests.errors import SqlError, UsageError
 from pipelines.recipe import load_recipe
 from pipelines.thumbnails import small_pictures
+from quality.balance import ordinal
 from quality.diff import moves, snapshot_sql
 from quality.dump import dump
 from quality.label_next import next_to_label
@@ -153,3 +154,33 @@ def test_percentiles(decided: Path) -> None:
         total = lake.value("SELECT count(sharpness) FROM signal_image_quality")
         told = why(lake, middle["key"]).percentiles["image_quality"]["sharpness"]
         assert told == pytest.approx(100 * (below + 0.5) / total, abs=1.0)
+
+
+def test_why_tells_the_place_of_a_sample_that_a_cap_turned_away(decided_copy: Path) -> None:
+    from pipelines.run import recorded_run, tier
+
+    text = (decided_copy / "recipe.yaml").read_text()
+    (decided_copy / "recipe.yaml").write_text(text + "    balance: {by: caption_words, cap: 2, prefer: sharpness}\n")
+    recipe = load_recipe(decided_copy / "recipe.yaml", ["silver.sharp=sharpness >= 0"])
+    with open_lake(decided_copy / "lake", read_only=False) as lake:
+        with recorded_run(lake, "tier", recipe, "inline") as (run_id, _):
+            tier(lake, recipe, run_id)
+        rows = lake.rows(
+            """SELECT key, caption_words AS words, list_contains(failed_rules, 'gold.balance') AS turned FROM wide
+            WHERE tier = 'gold' OR list_contains(failed_rules, 'gold.balance') ORDER BY sharpness DESC, sample_id"""
+        )
+        places: dict[int, int] = {}
+        told = 0
+        for row in rows:
+            places[row["words"]] = place = places.get(row["words"], 0) + 1
+            assert row["turned"] is (place > 2)
+            if place in (3, 4):
+                note = next(v.note for v in why(lake, row["key"]).verdicts if v.rule == "balance")
+                assert note == f"{place}{'rd' if place == 3 else 'th'} of '{row['words']}'"
+                told += 1
+        assert told
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (12, "12th"), (5001, "5,001st")])
+def test_ordinals(number: int, text: str) -> None:
+    assert ordinal(number) == text
