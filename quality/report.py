@@ -126,7 +126,7 @@ def render(
     return template.render(
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        lake=str(lake.address),
+        lake=short_address(lake),
         snapshot=lake.snapshot(),
         recipe=recipe,
         total=total,
@@ -153,12 +153,17 @@ def render(
         fragments=[(f.title, Markup(f.html)) for f in fragments],
         pictures=pictures,
         state={
-            "lake": str(lake.address),
+            "lake": short_address(lake),
             "signals": [_slider(card) for card in cards],
             "simulation": simulation(lake, bases, rules, moved, readable),
             "pictures": pictures,
         },
     )  # fmt: skip
+
+
+def short_address(lake: Lake) -> str:
+    """The end of a lake's path: a page that is sent to others need not tell how a disk is arranged."""
+    return "/".join(lake.address.folder.parts[-2:]) if lake.address.folder else str(lake.address)
 
 
 class Wanted:

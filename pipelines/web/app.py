@@ -20,7 +20,7 @@ from pipelines.report import documented, render
 from pipelines.thumbnails import Picture, draw, small_reader
 from pipelines.web.guard import Guard
 from quality.gallery import PAGE, Gallery
-from quality.report import TEMPLATES, environment
+from quality.report import TEMPLATES, environment, short_address
 
 THUMBNAIL, LARGE = 288, 1600
 KEPT_PICTURES = 3_000
@@ -140,7 +140,7 @@ class Site:
 
     def html(self, template: str, status: int = 200, **values: Any) -> Response:
         page = environment().get_template(template).render(
-            lake=str(self.gallery.lake.address), label=self.label, choices=self.gallery.choices(), **values
+            lake=short_address(self.gallery.lake), label=self.label, choices=self.gallery.choices(), **values
         )  # fmt: skip
         return HTMLResponse(page, status)
 
