@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 VIEWS = ((1920, "light"), (1366, "light"), (1366, "dark"), (390, "light"), (390, "dark"))
-MOST_COLOURS = 192
+MOST_COLOURS = 240
 
 
 def save(tab: Any, path: Path) -> None:

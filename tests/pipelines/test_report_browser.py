@@ -149,3 +149,51 @@ def test_keys_and_pictures(visit: Callable[..., Any], report: str) -> None:
     assert int(slider.input_value()) == int(before) + 1
     page.emulate_media(media="print")
     assert not page.locator(".side").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_live_pages(visit: Callable[..., Any], live: str, decided: Path, scheme: str) -> None:
+    with open_lake(decided / "lake") as lake:
+        copy = lake.value("SELECT sample_id FROM wide WHERE is_duplicate ORDER BY key LIMIT 1")
+    page = visit(f"{live}/?where=sharpness+%3E+10&order=sharpness+desc", 390, scheme, allowed=live)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".sample img").count() > 20
+    assert page.locator("img:not([alt])").count() == 0
+    assert serious(page) == []
+    page.goto(f"{live}/sample/{copy}")
+    assert serious(page) == []
+    assert page.locator("meter").count() > 10
+
+
+def test_marking_with_keys(visit: Callable[..., Any], live: str, decided: Path) -> None:
+    page = visit(f"{live}/?tier=gold", allowed=live)
+    sample = page.locator(".sample").first
+    sample.hover()
+    page.keyboard.press("g")
+    page.wait_for_selector(".sample[data-said=good]")
+    page.reload()
+    assert page.locator(".sample").first.get_attribute("data-said") == "good"
+
+
+@pytest.fixture(scope="module")
+def live(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    import shutil
+    import threading
+    import time
+
+    import uvicorn
+
+    from pipelines.web.app import make_app
+    from quality.gallery import Gallery
+
+    folder = tmp_path_factory.mktemp("live") / "decided"
+    shutil.copytree(decided, folder)
+    with Gallery(folder / "lake") as gallery:
+        server = uvicorn.Server(uvicorn.Config(make_app(gallery, label=True), port=0, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
