@@ -31,8 +31,7 @@ def _noted(lake: Lake, sample_id: str, verdict: Verdict) -> Verdict:
         )
         SELECT CAST(mine.value AS VARCHAR) AS value, (
             SELECT count(*) FROM turned t WHERE t.value = mine.value AND (t.p > mine.p OR t.p = mine.p AND t.sample_id < mine.sample_id)
-        ) AS before FROM turned mine WHERE sample_id = CAST(? AS UUID)""",
-        [sample_id],
+        ) AS before FROM turned mine WHERE sample_id = CAST({quote(sample_id)} AS UUID)"""
     )
     if not rows:
         return verdict

@@ -1,5 +1,6 @@
 """Where a sample's numbers stand among all that an operator measured."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from manifests.connection import identifier, quote
 from manifests.tables import signal_table
 from manifests.wide import CurrentOperator
 from quality.flat import NO_MEASURE
+
+MOST = 100_000
 
 
 def percentiles(lake: Lake, operator: CurrentOperator, values: Mapping[str, Any]) -> dict[str, float]:
@@ -27,16 +30,24 @@ def places(connection: duckdb.DuckDBPyConnection, relation: str, values: Mapping
     numbers = {
         name: float(value)
         for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_MEASURE and not name.endswith("_seed")
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and name not in NO_MEASURE
+        and not name.endswith("_seed")
     }
     if not numbers:
         return {}
     counts = []
-    for name in numbers:
+    for name, number in numbers.items():
         column = f"CAST({identifier(name)} AS DOUBLE)"
         known = f"isfinite({column})"
-        counts += [f"count(*) FILTER ({known} AND {column} < ?)", f"count(*) FILTER ({column} = ?)", f"count(*) FILTER ({known})"]
-    row = connection.execute(f"SELECT {', '.join(counts)} FROM {relation}", [v for v in numbers.values() for _ in range(2)]).fetchone()
+        counts += [
+            f"count(*) FILTER ({known} AND {column} < {number!r}::DOUBLE)",
+            f"count(*) FILTER ({column} = {number!r}::DOUBLE)",
+            f"count(*) FILTER ({known})",
+        ]
+    row = connection.execute(f"SELECT {', '.join(counts)} FROM {relation}").fetchone()
     assert row is not None
     found = {}
     for n, name in enumerate(numbers):
