@@ -27,24 +27,16 @@ def percentiles(lake: Lake, operator: CurrentOperator, values: Mapping[str, Any]
 
 def places(connection: duckdb.DuckDBPyConnection, relation: str, values: Mapping[str, Any]) -> dict[str, float]:
     """Percentiles of numbers among the columns of the same names of a relation."""
-    numbers = {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and name not in NO_MEASURE
-        and not name.endswith("_seed")
-    }
+    numbers = {name: float(value) for name, value in values.items() if has_place(name, value)}
     if not numbers:
         return {}
     counts = []
     for name, number in numbers.items():
-        column = f"CAST({identifier(name)} AS DOUBLE)"
+        column, exact = f"CAST({identifier(name)} AS DOUBLE)", f"{number!r}::DOUBLE"
         known = f"isfinite({column})"
         counts += [
-            f"count(*) FILTER ({known} AND {column} < {number!r}::DOUBLE)",
-            f"count(*) FILTER ({column} = {number!r}::DOUBLE)",
+            f"count(*) FILTER ({known} AND {column} < {exact})",
+            f"count(*) FILTER ({column} = {exact})",
             f"count(*) FILTER ({known})",
         ]
     row = connection.execute(f"SELECT {', '.join(counts)} FROM {relation}").fetchone()
@@ -55,3 +47,10 @@ def places(connection: duckdb.DuckDBPyConnection, relation: str, values: Mapping
         if total > 1:
             found[name] = 100.0 * (below + equal / 2) / total
     return found
+
+
+def has_place(name: str, value: Any) -> bool:
+    """Whether a column's value is a quantity: not a flag, a hash, a position or a seed."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return name not in NO_MEASURE and not name.endswith("_seed")
