@@ -22,7 +22,8 @@ MOST_COLOURS = 240
 
 
 def save(tab: Any, path: Path) -> None:
-    """A small PNG: a page has few colours."""
+    """A small PNG, once the pictures in sight are there: a page has few colours."""
+    tab.wait_for_function("[...document.images].every(i => i.getBoundingClientRect().top > innerHeight || i.complete && i.naturalWidth)")
     image = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
     image.quantize(MOST_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1024:.0f} KB")

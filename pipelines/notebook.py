@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def explore(lake: Path | str) -> Explorer:
     return Explorer(open_lake(lake))
 
 
-def _figure(row: dict[str, Any], picture: Picture, side: int, below: Sequence[str]) -> str:
+def _figure(row: Mapping[str, Any], picture: Picture, side: int, below: Sequence[str]) -> str:
     """One picture with lines below it; whatever comes from data is escaped."""
     alt = html.escape(str(row.get("caption") or row.get("key") or ""), quote=True)
     if picture.data:
