@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from quality.curves import Floats
-from quality.threshold import text
 
 CUTS = 240
 """Positions of a slider; with those of the rules always below 255, so that a position fits a byte."""
@@ -130,8 +129,3 @@ def shortest(value: float, step: float) -> float:
     """``value`` with no more decimals than tell it from its neighbours ``step`` away."""
     decimals = max(0, min(12, -math.floor(math.log10(step / 2)))) if step > 0 else 6
     return round(value, decimals)
-
-
-def number_text(value: float) -> str:
-    """As it stands in a rule."""
-    return text(float(value))

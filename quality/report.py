@@ -7,17 +7,13 @@ than all the data of the page, and could not be moved by a slider whose counts a
 
 import base64
 import dataclasses
-import functools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from manifests import Lake
@@ -27,11 +23,11 @@ from quality import report_data as data
 from quality.distributions import Distribution, distribution
 from quality.flat import FLAT, flatten, measures
 from quality.leaves import Leaf, leaves
+from quality.page import environment, short, short_address
 from quality.simulation import simulation
 from quality.sql_guard import relation_columns
-from quality.why_text import evidence_text, signal_text
+from quality.why_text import evidence_text
 
-TEMPLATES = Path(__file__).parent / "templates"
 ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
 CATEGORIES = ("format", "style", "caption_language", "colour_mode", "duplicate_kind", "aigc_generator", "shot_size", "camera_movement")
 TOP_PICTURES, GROUP_PICTURES, GROUPS, AROUND, CROPS, PAIRS, EVIDENCE_PICTURES = 18, 6, 8, 4, 6, 12, 4
@@ -161,11 +157,6 @@ def render(
     )  # fmt: skip
 
 
-def short_address(lake: Lake) -> str:
-    """The end of a lake's path: a page that is sent to others need not tell how a disk is arranged."""
-    return "/".join(lake.address.folder.parts[-2:]) if lake.address.folder else str(lake.address)
-
-
 class Wanted:
     """Ids of the samples whose pictures are on the page, each once."""
 
@@ -275,66 +266,3 @@ def _crops(lake: Lake, draw: Draw, artifacts: Sequence[tuple[str, Sequence[Mappi
 
 def _url(picture: Drawn) -> str:
     return "data:image/webp;base64," + base64.b64encode(picture.data).decode("ascii") if picture.data else ""
-
-
-def short(value: Any) -> str:
-    """A number as a person wants to read it: four digits, thousands separated."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def script_json(value: Any) -> Markup:
-    """JSON that cannot end the element it stands in, whatever a caption says."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028"))
-
-
-def bars(one: Distribution) -> list[tuple[str, str]]:
-    """(tier, SVG path) of the stacked histogram in a box of one unit a bar and 100 units of height, lowest tier on top."""
-    tallest = one.tallest or 1
-    base = np.zeros(len(one.edges) - 1)
-    paths = []
-    for tier, counts in one.bars.items():
-        parts = []
-        for x, n in enumerate(counts):
-            if n:
-                height = max(100 * n / tallest, 0.6)
-                parts.append(f"M{x + 0.06:.2f} {100 - base[x]:.2f}v-{height:.2f}h.88v{height:.2f}z")
-                base[x] += height
-        paths.append((tier, "".join(parts)))
-    return paths
-
-
-def ticks(one: Distribution) -> list[tuple[float, str]]:
-    """(place 0-100, number) of five marks along the axis."""
-    low, high = float(one.edges[0]), float(one.edges[-1])
-    found = []
-    for place in (0.0, 0.25, 0.5, 0.75, 1.0):
-        value = low * (high / low) ** place if one.log else low + (high - low) * place
-        found.append((100 * place, short(float(f"{value:.3g}"))))
-    return found
-
-
-@functools.lru_cache(maxsize=1)
-def environment() -> Environment:
-    """Jinja with the filters of the templates; everything is escaped."""
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    made.filters.update(
-        n=lambda value: "" if value is None else f"{value:,}",
-        pc=lambda share: f"{100 * share:.1f} %",
-        short=short,
-        bars=bars,
-        ticks=ticks,
-        script_json=script_json,
-        source=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),
-        rejectempty=lambda values: {name: value for name, value in values.items() if value},
-        nearness=evidence_text,
-        signal=signal_text,
-        megabytes=lambda size: f"{size / 1e6:,.1f} MB",
-    )
-    return made

@@ -10,6 +10,7 @@ from manifests.connection import identifier, quote
 from quality.flat import FLAT
 from quality.leaves import Leaf
 from quality.simulation import RuleText, failed
+from quality.threshold import text
 
 ID = "CAST(sample_id AS VARCHAR)"
 SHUFFLED = f"md5({ID})"
@@ -93,7 +94,7 @@ def around(lake: Lake, leaf: Leaf, each: int) -> list[tuple[str, list[str]]]:
     """Readable samples on both sides of a threshold: (where, ids) from failing to passing, nearest values first on either side."""
     value = f"CAST(TRY(({leaf.signal})) AS DOUBLE)"
     higher = leaf.op in (">=", ">")
-    passes = f"TRY(({leaf.signal}) {leaf.op} {leaf.value!r})" if leaf.exact else f"TRY(({leaf.signal}) {leaf.op} {_decimal(leaf.value)})"
+    passes = f"TRY(({leaf.signal}) {leaf.op} {leaf.value!r})" if leaf.exact else f"TRY(({leaf.signal}) {leaf.op} {text(leaf.value)})"
     near_pass, near_fail = ("ASC", "DESC") if higher else ("DESC", "ASC")
 
     def ids(condition: str, order: str, skip: int = 0) -> list[str]:
@@ -114,12 +115,6 @@ def around(lake: Lake, leaf: Leaf, each: int) -> list[tuple[str, list[str]]]:
         ("well above" if higher else "well below", ids(passes, near_pass, sides["up"] // 2) if sides["up"] >= 4 * each else []),
     ]
     return [(where, found) for where, found in groups if found]
-
-
-def _decimal(value: float) -> str:
-    from quality.threshold import text
-
-    return text(value)
 
 
 def groups(lake: Lake, most: int, members: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

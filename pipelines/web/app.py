@@ -20,7 +20,7 @@ from pipelines.report import documented, render
 from pipelines.thumbnails import Picture, draw, small_reader
 from pipelines.web.guard import Guard
 from quality.gallery import PAGE, Gallery
-from quality.report import TEMPLATES, environment, short_address
+from quality.page import TEMPLATES, environment, short_address
 
 THUMBNAIL, LARGE = 288, 1600
 KEPT_PICTURES = 3_000
