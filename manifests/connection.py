@@ -1,5 +1,6 @@
 """DuckDB connections to a lake: extensions, attaching, read-only guard."""
 
+import contextlib
 from pathlib import Path
 
 import duckdb
@@ -78,7 +79,8 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     connection.execute("SET autoinstall_known_extensions = false")  # a typo in a query must not go to the network
     connection.execute("SET TimeZone = 'UTC'")
     # Pipelines of tens of thousands of columns never happen here; progress bars are ours.
-    connection.execute("SET enable_progress_bar = false")
+    with contextlib.suppress(duckdb.InvalidInputException):  # inside Jupyter without ipywidgets there is no bar to switch off
+        connection.execute("SET enable_progress_bar = false")
     return connection
 
 

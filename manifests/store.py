@@ -231,6 +231,11 @@ class Lake:
         """The names of the protected sources."""
         return [row["source"] for row in self.rows("SELECT DISTINCT source FROM protected ORDER BY source")]
 
+    def add_labels(self, labels: Sequence[tuple[str, str, str, str]]) -> None:
+        """Add what people said: (sample_id, label, value, author). Of several values under one label the last one counts."""
+        with self.transaction("labels") as connection:
+            connection.executemany("INSERT INTO labels VALUES (CAST(? AS UUID), ?, ?, ?, now())", labels)
+
     def remember_listing(self, source: str, scope: str, digest: str) -> None:
         """Note what the containers of a listed source were like, if all its samples lie inside them (see `listed_before`)."""
         with self.transaction(f"listed {source}") as connection:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from manifests.errors import UsageError
-from pipelines.cli_output import cell, emit_json, out
+from pipelines.cli_output import cell, emit_json, emit_rows, out
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     lake: Annotated[str, typer.Argument(help="The lake's folder.")],
     signal: Annotated[str, typer.Option(help="A column of wide, or a numeric SQL expression over it.")],
-    labels: Annotated[str, typer.Option(help="CSV, JSONL or Parquet with key (or sample_id) and label; or: lake, for its table labels.")],
+    labels: Annotated[
+        str,
+        typer.Option(help="CSV, JSONL or Parquet with key (or sample_id) and label; or: lake, for its table labels; none, with --next."),
+    ],
     precision: Annotated[str | None, typer.Option(help="Wanted share of good among what is kept: 0.95 or 95%.")] = None,
     recall: Annotated[str | None, typer.Option(help="Wanted share of the good that is kept: 0.9 or 90%.")] = None,
     keep: Annotated[str | None, typer.Option(help="Wanted share of the lake's samples that is kept: 0.3 or 30%.")] = None,
@@ -32,18 +35,27 @@ def calibrate(
     direction: Annotated[Literal["auto", "higher", "lower"], typer.Option(help="Which values are better.")] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for a picture and a JSON file.")] = None,
     format: Annotated[Literal["png", "svg"], typer.Option(help="Kind of picture.")] = "png",
+    next_samples: Annotated[int, typer.Option("--next", help="Instead: so many samples that are best labelled next.", min=0)] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold: compare a signal with labels, and print the rule that reaches a precision, a recall or a share.
 
-    Example: goldsieve calibrate ./lake --signal clip_score --labels looked-at.csv --precision 0.95 -o out
+    Examples:
+
+      goldsieve calibrate ./lake --signal clip_score --labels looked-at.csv --precision 0.95 -o out
+
+      goldsieve calibrate ./lake --signal clip_score --labels lake --next 100
     """
     from manifests import open_lake
     from quality.calibrate import calibrate as find
+    from quality.label_next import next_to_label
     from quality.threshold import Goal
 
     goal = Goal(share(precision, "--precision"), share(recall, "--recall"), share(keep, "--keep"))
     with open_lake(lake) as opened:
+        if next_samples and labels == "none":
+            emit_rows([vars(one) for one in next_to_label(opened, signal, next_samples)], as_json)
+            return
         found = find(
             opened,
             signal,
@@ -55,6 +67,9 @@ def calibrate(
             good=tuple(good or ()),
             bad=tuple(bad or ()),
         )
+        if next_samples:
+            emit_rows([vars(one) for one in next_to_label(opened, signal, next_samples, found.threshold)], as_json)
+            return
     facts = found.as_dict()
     written = []
     if output is not None:

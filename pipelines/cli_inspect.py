@@ -1,4 +1,4 @@
-"""Commands that look: status, sql, why, snapshots, report, verify, operators, doctor."""
+"""Commands that look: status, sql, why, snapshots, verify, operators, doctor."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    for command in (status, sql, why, snapshots, report, verify, operators, doctor):
+    for command in (status, sql, why, snapshots, verify, operators, doctor):
         app.command()(command)
 
 
@@ -130,22 +130,6 @@ def snapshots(
             FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC LIMIT {int(limit)}"""
         )
     emit_rows(rows, as_json)
-
-
-def report(
-    lake: LakeArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
-) -> None:
-    """Write one self-contained HTML page: tiers, rules, pictures, copies, errors. Opens offline.
-
-    Example: goldsieve report ./lake -o report.html
-    """
-    from manifests import open_lake
-    from pipelines.reader import Reader
-    from quality.report import write_report
-
-    with open_lake(lake) as opened, Reader() as reader:
-        out().print(f"Wrote {write_report(opened, output, reader.read)}", markup=False)
 
 
 def verify(

@@ -16,10 +16,9 @@ from pipelines.demo_data import build_demo, read_labels
 from pipelines.demo_score import Score, clean_in_gold, score
 from pipelines.engine import EngineName
 from pipelines.progress import Reporter
-from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
+from pipelines.report import write_report
 from pipelines.run import RunResult, run_recipe
-from quality.report import write_report
 from quality.tiers import UNREADABLE, FunnelRow, compile_tiers, funnel
 from quality.why import Story, why
 
@@ -62,11 +61,11 @@ def run_demo(
     run = run_recipe(recipe, engine=engine, reporter=reporter, overwrite=True)
     labels = read_labels(demo.labels)
     rules = [UNREADABLE, *(f"{tier}.{rule}" for tier, texts in recipe.tiers.as_dict().items() for rule in texts)]
-    with open_lake(recipe.lake) as lake, Reader() as reader:
+    with open_lake(recipe.lake) as lake:
         wide = lake.rows("SELECT key, tier, failed_rules, CAST(duplicate_group AS VARCHAR) AS duplicate_group FROM wide")
         steps = funnel(lake.connection, compile_tiers(lake.connection, recipe.tiers))
         stories = tuple(why(lake, key) for key in _tellable(labels))
-        report = write_report(lake, directory / "report.html", reader.read, title=f"Goldsieve report: {directory.name}")
+        report = write_report(lake, directory / "report.html", title=f"Goldsieve report: {directory.name}")
     gold, through_copy = clean_in_gold(labels, wide)
     return DemoResult(
         directory=directory,

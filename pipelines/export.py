@@ -20,7 +20,8 @@ import pyarrow as pa
 from manifests import Lake, open_lake
 from manifests.connection import quote
 from manifests.errors import LakeError, UsageError
-from pipelines.data_card import CardFacts, data_card
+from pipelines.croissant import croissant
+from pipelines.data_card import BASE_COLUMNS, CardFacts, data_card
 from pipelines.export_folder import ExportFolder
 from pipelines.export_plan import (
     FORMAT,
@@ -119,7 +120,9 @@ def export(
         shards = tuple(records[shard.name] for shard in plan.shards)
         if todo or not folder.complete:
             index = index_of(plan, settings, columns, recipe_name, recipe_digest, shards)
-            folder.finish(index, data_card(index, breakdown(past, settings, plan), facts or CardFacts(), snapshot), shards)
+            parts, known = breakdown(past, settings, plan), facts or CardFacts()
+            described = croissant(index, parts, {**BASE_COLUMNS, **known.columns})
+            folder.finish(index, data_card(index, parts, known, snapshot), described, shards)
     result = ExportResult(
         directory=folder.path,
         samples=sum(record.samples for record in shards),

@@ -3,6 +3,7 @@
 shard-000000.tar ...      appear by rename, complete and synced to disk
 index.json                written last: its presence says the export is complete
 README.md                 data card
+croissant.json            the same for machines (`pipelines.croissant`)
 left_out.jsonl            planned samples that could not be written, with reasons (absent when there are none)
 .export/journal.jsonl     the plan's digest, then one line a finished shard
 .export/*.part            shards being written
@@ -23,7 +24,7 @@ from manifests.errors import GoldsieveError, UsageError
 from pipelines.shards import ShardRecord, sync_folder
 
 SHARD = re.compile(r"shard-\d{6,}\.tar")
-FILES = ("index.json", "README.md", "left_out.jsonl")
+FILES = ("index.json", "README.md", "croissant.json", "left_out.jsonl")
 STATE = ".export"
 
 
@@ -90,7 +91,7 @@ class ExportFolder:
             journal.flush()
             os.fsync(journal.fileno())
 
-    def finish(self, index: Mapping[str, Any], card: str, records: Sequence[ShardRecord]) -> None:
+    def finish(self, index: Mapping[str, Any], card: str, description: str, records: Sequence[ShardRecord]) -> None:
         """Write everything beside the shards, the index last."""
         left_out = [{"shard": r.name, **asdict(item)} for r in records for item in r.left_out]
         (self.path / "left_out.jsonl").unlink(missing_ok=True)
@@ -98,6 +99,7 @@ class ExportFolder:
             write_atomic(self.path / "left_out.jsonl", "".join(json.dumps(item, sort_keys=True) + "\n" for item in left_out))
         write_atomic(self.journal, "\n".join([json.dumps({"plan": index["plan"]}), *(r.to_json() for r in records)]) + "\n")
         write_atomic(self.path / "README.md", card)
+        write_atomic(self.path / "croissant.json", description)
         write_atomic(self.path / "index.json", json.dumps(index, indent=1, sort_keys=True) + "\n")
 
     def plan(self) -> str | None:

@@ -96,7 +96,7 @@ def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
         return False
     compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
-    lake.write_tiers(recipe.name, recipe.digest, compiled.tiers.as_dict(), compiled.select_sql, run_id, version)
+    lake.write_tiers(recipe.name, recipe.digest, compiled.tiers.recorded(), compiled.select_sql, run_id, version)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-PER_REASON, ACCEPTED, MOST = 6, 18, 90
+PER_REASON, ACCEPTED, MOST = 3, 12, 42
 """Attempts shown of each reason, of accepted ones, and in all."""
 
 
@@ -21,7 +21,7 @@ class Queryable(Protocol):
 class Shown:
     """One attempt beside its original. ``reason``: the first check it failed, or "accepted"."""
 
-    key: str
+    id: str
     before: str
     after: str
     reason: str
@@ -55,8 +55,8 @@ ORDER BY n DESC, reason LIMIT 40
 # A hash picks the examples: the same ones every time, from all over the lake.
 _SHOWN = f"""
 SELECT * FROM (
-    SELECT r.key, r.caption AS before, c.text AS after, c.kind, c.model, c.checks, c."error", c.clip_before, c.clip_after,
-        {_REASON} AS reason,
+    SELECT CAST(r.sample_id AS VARCHAR) AS id, r.caption AS before, c.text AS after, c.kind, c.model, c.checks,
+        c."error", c.clip_before, c.clip_after, {_REASON} AS reason,
         row_number() OVER (PARTITION BY {_REASON} ORDER BY md5(concat(c.sample_id, c.kind, c.model))) AS place
     FROM captions c JOIN refs r ON r.sample_id = c.sample_id AND r.caption_hash IS NOT DISTINCT FROM c.caption_hash
     WHERE c.outcome <> 'kept' OR c.kind <> 'clean'
@@ -82,5 +82,5 @@ def _shown(row: Mapping[str, Any]) -> Shown:
     clip = f"{row['clip_before']:.3f} → {row['clip_after']:.3f}" if row["clip_before"] is not None and row["clip_after"] is not None else ""
     after = row["after"] if row["after"] is not None else f"({row['error']})"
     return Shown(
-        row["key"], (row["before"] or "")[:600], after[:600], row["reason"], f"{row['kind']} by {row['model']}", tuple(checks), clip
+        row["id"], (row["before"] or "")[:600], after[:600], row["reason"], f"{row['kind']} by {row['model']}", tuple(checks), clip
     )

@@ -1,205 +1,268 @@
-"""One HTML page about a lake: how many samples reached which tier, what failed and why, with pictures to look at.
+"""One HTML page about a lake: what was kept, what was not and why, and what another threshold would do.
 
-The page is one file, works offline, and holds a bounded number of small pictures whatever the size of the lake.
+The page is one file that works offline and asks nothing of a network. Whatever the size of the lake it holds a bounded number
+of small pictures; everything else on it is counts. Bars are drawn as one SVG path a tier: a plotting library would be larger
+than all the data of the page, and could not be moved by a slider whose counts are exact.
 """
 
 import base64
-import io
-import json
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
-import pyarrow as pa
-from jinja2 import Environment, FileSystemLoader
-from PIL import Image
+import numpy as np
+from markupsafe import Markup
 
+from manifests import Lake
+from manifests.connection import identifier
 from manifests.wide import EVIDENCE
+from quality import report_data as data
 from quality.caption_report import caption_part
+from quality.distributions import Distribution, distribution
+from quality.flat import FLAT, flatten, measures
+from quality.leaves import Leaf, leaves
+from quality.page import environment, short, short_address
+from quality.simulation import simulation
+from quality.sql_guard import relation_columns
 from quality.why_text import evidence_text
 
-ReadBytes = Callable[[str, int | None, int | None], bytes]
-"""uri, offset, length -> the sample's bytes (offset and length are None for a whole file)."""
-
-GOLD, GROUPS, COPIES, PER_RULE, MOST_RULE_PICTURES = 12, 5, 4, 6, 32
-"""Pictures on the page: of gold, groups of copies and pictures of each, of each failed rule, of all rules together."""
-PIXELS = 144
-"""Longer side of a picture on the page."""
-MOST_PIXELS = 64_000_000
-"""Larger pictures are not decoded for a preview."""
+ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
+CATEGORIES = ("format", "style", "caption_language", "colour_mode", "duplicate_kind", "aigc_generator", "shot_size", "camera_movement")
+TOP_PICTURES, GROUP_PICTURES, GROUPS, AROUND, CROPS, EVIDENCE_PICTURES = 18, 6, 8, 4, 6, 4
+MOST_RULE_PICTURES, PER_RULE, MOST_AROUND = 160, 8, 12
+"""Pictures of all rules together and of each rule; thresholds that get a strip of pictures."""
+SIDE, CROP_SIDE = 208, 224
+"""Longer side of a picture, side of a crop, in pixels."""
 
 
-class Queryable(Protocol):
-    """What the report needs of a lake."""
+class Drawn(Protocol):
+    """A small picture: encoded bytes and size, or None and why there is none."""
 
-    def query(self, sql: str) -> pa.Table: ...
+    @property
+    def data(self) -> bytes | None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def why(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Thumbnail:
-    """One sample on the page. ``url`` is empty when there is no picture; ``why`` then says why."""
-
-    key: str
-    caption: str
-    facts: str
-    url: str
-    why: str = ""
-    kept: bool = False
+Draw = Callable[[Sequence[Mapping[str, Any]], int, bool], Iterable[tuple[Mapping[str, Any], Drawn]]]
+"""Rows of ``wide``, side in pixels, whether to crop the middle -> every row with its picture (WebP)."""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One line of a bar chart; ``share`` is 0-1."""
+class Fragment:
+    """A section that another module wrote: ``html`` is put into the page as it is and must hold all it needs."""
 
-    label: str
-    count: int
-    share: float
-    note: str = ""
+    title: str
+    html: str
 
 
-def write_report(lake: Queryable, path: Path, read: ReadBytes, title: str = "Goldsieve report") -> Path:
-    """Writes the page to ``path`` and returns it.
+@dataclass(frozen=True, eq=False)
+class Card:
+    """A signal with its histogram; ``leaf`` is the threshold of a rule on it, ``number`` its place in the simulation."""
 
-    ``read`` fetches the bytes of the pictures shown; an error it raises becomes a placeholder with the reason.
+    one: Distribution
+    leaf: Leaf | None
+    number: int | None
+    unit: str
+    doc: str
+    strips: Sequence[tuple[str, Sequence[str]]] = ()
+
+
+def render(
+    lake: Lake,
+    draw: Draw,
+    title: str = "Goldsieve report",
+    documented: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    fragments: Sequence[Fragment] = (),
+) -> str:
+    """The page as text.
+
+    ``draw`` makes the pictures; what it cannot draw becomes a placeholder with the reason. ``documented``: column -> (text, unit).
     """
-    total = _rows(lake, 'SELECT count(*) AS n, count(*) FILTER ("error" IS NOT NULL) AS broken FROM wide')[0]
-    rules = _rows(lake, _RULES)
-    texts = _rule_texts(lake)
-    per_rule = max(1, min(PER_RULE, MOST_RULE_PICTURES // max(1, len(rules))))
-    shown = {rule["rule"]: rule["examples"][:per_rule] for rule in rules[:MOST_RULE_PICTURES]}
-    gold = [row["sample_id"] for row in _rows(lake, f"SELECT {_ID} FROM wide WHERE tier = 'gold' ORDER BY {_SHUFFLED} LIMIT {GOLD}")]
-    groups = [row["members"] for row in _rows(lake, _GROUPS)]
-    pictures = _thumbnails(lake, read, {*gold, *(i for ids in shown.values() for i in ids), *(i for ids in groups for i in ids)})
-    tiers = {row["tier"]: row["n"] for row in _rows(lake, "SELECT tier, count(*) AS n FROM wide GROUP BY tier")}
-    page = _environment().get_template("report.html.jinja").render(
+    kinds = flatten(lake)
+    bases, rules, recipe = data.tiering(lake)
+    tiers = data.tier_counts(lake)
+    order = [name for name in ("rejected", "bronze", *bases) if name in tiers] + (["no tier"] if "no tier" in tiers else [])
+    top = list(bases)[-1] if bases else "gold"
+    found = [leaf for rule in rules for leaf in leaves(rule.tier, rule.name, rule.sql)]
+    cards, moved = _cards(lake, kinds, found, [t for t in reversed(order) if t != "rejected"], documented)
+    total = sum(tiers.values())
+    readable = total - int(lake.value(f'SELECT count("error") FROM {FLAT}'))
+    wanted = Wanted()
+    per_rule = max(2, min(PER_RULE, MOST_RULE_PICTURES // max(1, len(rules))))
+    failing = [(rule, n, wanted(ids)) for rule, n, ids in data.failing(lake, rules, per_rule)]
+    kept = wanted(
+        [
+            r["id"]
+            for r in lake.rows(f"SELECT {data.ID} AS id FROM {FLAT} WHERE tier = ? ORDER BY {data.SHUFFLED} LIMIT ?", [top, TOP_PICTURES])
+        ]
+    )
+    copies, groups = data.groups(lake, GROUPS, GROUP_PICTURES)
+    evidence = data.evidence(lake, EVIDENCE_PICTURES) if "aigc_evidence" in kinds else []
+    captions = caption_part(lake)
+    for ids in (
+        *(g["ids"] for g in groups),
+        *(e["ids"] for e in evidence),
+        [c.id for c in captions.shown] if captions else [],
+        *(ids for c in cards for _, ids in c.strips),
+    ):
+        wanted(ids)
+    artifacts = [(column, rows) for column in ARTIFACTS if column in kinds and (rows := data.extremes(lake, column, CROPS))]
+    shown = list(dict.fromkeys(leaf.signal for leaf in found))
+    extra = [name for name in ("clip_score", "aesthetic", "aigc_score") if name in kinds and name not in shown]
+    pictures = _pictures(lake, kinds, draw, wanted.ids, [*shown, *extra], documented)
+    crops = _crops(lake, draw, artifacts)
+    template = environment().get_template("report.html.jinja")
+    return template.render(
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        funnel=_funnel(total["n"], total["n"] - total["broken"], tiers),
-        tiers=[(name or "not tiered", count) for name, count in sorted(tiers.items(), key=lambda item: str(item[0]))],
-        rules=[_bar(rule["rule"], rule["failed"], total["n"], f"{rule['alone']:,} failed only this") for rule in rules],
-        errors=[_bar(row["kind"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _ERRORS)],
-        evidence=[_bar(row["what"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _EVIDENCE)],
-        sources=_rows(lake, _SOURCES),
-        gold=[pictures[i] for i in gold],
-        captions=caption_part(lake),
-        failing=[(rule, texts.get(rule.partition(" (")[0], ""), [pictures[i] for i in ids]) for rule, ids in shown.items()],
-        groups=[[pictures[i] for i in ids] for ids in groups],
+        lake=short_address(lake),
+        snapshot=lake.snapshot(),
+        recipe=recipe,
+        total=total,
+        readable=readable,
+        tiers=[(name, tiers[name]) for name in reversed(order)],
+        top=top,
+        funnel=data.funnel(lake, bases, rules),
+        cards=cards,
+        tops=[rule for rule in rules if rule.sql.startswith(data.SET_RULES)],
+        failing=failing,
+        kept=kept,
+        copies=copies,
+        groups=groups,
+        concepts=data.shares(lake, "concept", top, 40) if "concept" in kinds else None,
+        categories=[s for name in CATEGORIES if name in kinds and (s := data.shares(lake, name, top, 12))],
+        evidence=evidence,
+        artifacts=artifacts,
+        crops=crops,
+        captions=captions,
+        errors=data.errors(lake),
+        sources=data.sources(lake, top),
+        runs=data.runs(lake),
+        fragments=[(f.title, Markup(f.html)) for f in fragments],
+        pictures=pictures,
+        state={
+            "lake": short_address(lake),
+            "signals": [_slider(card) for card in cards],
+            "simulation": simulation(lake, bases, rules, moved, readable),
+            "pictures": pictures,
+        },
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
 
 
-_ID = "CAST(sample_id AS VARCHAR) AS sample_id"
-# Examples are picked by a hash: the same ones every time, from all over the lake.
-_SHUFFLED = "md5(CAST(sample_id AS VARCHAR))"
-# What was not measured because the file is broken is no news beside its error.
-_RULES = f"""
-SELECT rule, count(*) AS failed, count(*) FILTER (rules = 1) AS alone,
-       min_by(CAST(sample_id AS VARCHAR), {_SHUFFLED}, {PER_RULE}) AS examples
-FROM (
-    SELECT sample_id, unnest(failed) AS rule, len(failed) AS rules
-    FROM (SELECT sample_id, list_filter(failed_rules, lambda r: "error" IS NULL OR NOT ends_with(r, ' (unknown)')) AS failed FROM wide)
-)
-GROUP BY rule ORDER BY failed DESC, rule
-"""
-# Numbers and quoted names differ from file to file; the rest of the sentence is the kind.
-_ERRORS = r"""
-SELECT regexp_replace(regexp_replace("error", '''[^'']*''', '…', 'g'), '[0-9][0-9,._]*', '#', 'g') AS kind,
-       count(*) AS n, min(key) AS example
-FROM wide WHERE "error" IS NOT NULL GROUP BY kind ORDER BY n DESC, kind LIMIT 20
-"""
-# What files say about a generator, and where it stands; a camera's own word is no news.
-_EVIDENCE = """
-SELECT format('{}: {}, {}', e.strength, e.kind, e.location) AS what, count(DISTINCT sample_id) AS n,
-       min(key || ': ' || left(e.value, 80)) AS example
-FROM (SELECT sample_id, key, unnest(aigc_evidence) AS e FROM wide) WHERE e.strength <> 'camera'
-GROUP BY what ORDER BY n DESC, what LIMIT 20
-"""
-_SOURCES = """
-SELECT source, count(*) AS samples, count("error") AS errors, count(*) FILTER (tier = 'gold') AS gold
-FROM wide GROUP BY source ORDER BY samples DESC, source LIMIT 50
-"""
-_GROUPS = f"""
-SELECT list(CAST(sample_id AS VARCHAR) ORDER BY is_duplicate, {_SHUFFLED})[1:{COPIES}] AS members
-FROM wide WHERE duplicate_group IS NOT NULL
-GROUP BY duplicate_group HAVING count(*) > 1 ORDER BY count(*) DESC, md5(CAST(duplicate_group AS VARCHAR)) LIMIT {GROUPS}
-"""
+class Wanted:
+    """Ids of the samples whose pictures are on the page, each once."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, None] = {}
+
+    def __call__(self, ids: Iterable[str]) -> list[str]:
+        listed = list(ids)
+        self.ids.update(dict.fromkeys(listed))
+        return listed
 
 
-def _rows(lake: Queryable, sql: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = lake.query(sql).to_pylist()
-    return rows
+def _cards(
+    lake: Lake, kinds: Mapping[str, str], found: Sequence[Leaf], tiers: Sequence[str], documented: Mapping[str, tuple[str, str]]
+) -> tuple[list[Card], list[tuple[Leaf, Distribution, str]]]:
+    """A card for every threshold, then one for every signal without one; and what the simulation moves."""
+    names = lake.query(f"SELECT coalesce(tier, 'no tier') AS tier FROM {FLAT} WHERE \"error\" IS NULL").column("tier").to_numpy()
+    inside = {tier: names == tier for tier in tiers}
+    cards: list[Card] = []
+    moved: list[tuple[Leaf, Distribution, str]] = []
+
+    def one_of(signal: str, thresholds: Sequence[float], exact: bool = False) -> tuple[Distribution | None, str]:
+        kind = relation_columns(lake.connection, f"(SELECT TRY(({signal})) AS v FROM {FLAT} AS wide)")["v"]
+        values = lake.query(f'SELECT CAST(TRY(({signal})) AS DOUBLE) AS v FROM {FLAT} AS wide WHERE "error" IS NULL').column("v")
+        return distribution(signal, values.to_numpy(), inside, kind, thresholds, exact), kind
+
+    for n, leaf in enumerate(found):
+        same = [other.value for other in found if other.signal == leaf.signal]
+        one, kind = one_of(leaf.signal, sorted(set(same)), leaf.exact)
+        if one is None:
+            continue
+        strips = data.around(lake, leaf, AROUND) if n < MOST_AROUND else []
+        doc, unit = documented.get(leaf.signal, ("", ""))
+        cards.append(Card(one, leaf, len(moved), unit, doc, strips))
+        moved.append((leaf, one, kind))
+    for name in measures(kinds):
+        if name not in {leaf.signal for leaf in found}:
+            one, _ = one_of(identifier(name), ())
+            if one is not None:
+                doc, unit = documented.get(name, ("", ""))
+                cards.append(Card(dataclasses.replace(one, signal=name), None, None, unit, doc))
+    return cards, moved
 
 
-def _rule_texts(lake: Queryable) -> dict[str, str]:
-    """'gold.pretty' -> its SQL, as the tiering that ``wide`` shows recorded it."""
-    rows = _rows(lake, "SELECT CAST(arg_max(rules, applied_at) AS VARCHAR) AS rules FROM tierings")
-    tiers: Mapping[str, Mapping[str, Any]] = json.loads(rows[0]["rules"] or "{}")
+def _slider(card: Card) -> dict[str, Any]:
+    one, leaf = card.one, card.leaf
     return {
-        f"{tier}.{name}": rule if isinstance(rule, str) else json.dumps(rule)
-        for tier, rules in tiers.items()
-        for name, rule in rules.items()
+        "signal": one.signal,
+        "cuts": [float(c) for c in one.cuts],
+        "atLeast": one.at_least,
+        "above": one.above,
+        "low": float(one.edges[0]),
+        "high": float(one.edges[-1]),
+        "log": one.log,
+        "known": one.known,
+        "unknown": one.unknown,
+        "op": leaf.op if leaf else ">=",
+        "at": int(np.flatnonzero(one.cuts == leaf.value)[0]) if leaf else int(np.searchsorted(one.cuts, one.quantiles[3])),
+        "leaf": card.number,
     }
 
 
-def _bar(label: str, count: int, total: int, note: str = "") -> Bar:
-    return Bar(label, count, count / total if total else 0.0, note)
+def _rows(lake: Lake, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+    listed = ", ".join(f"'{i}'" for i in ids)  # they came out of the lake as UUIDs: nothing to escape
+    return lake.rows(f"SELECT {data.ID} AS id, {', '.join(columns)} FROM {FLAT} AS wide WHERE {data.ID} IN ({listed})") if ids else []
 
 
-def _funnel(total: int, readable: int, tiers: Mapping[str | None, int]) -> list[Bar]:
-    """Samples that got at least so far. Gold is also silver."""
-    bars = [_bar("all samples", total, total), _bar("readable", readable, total)]
-    gold = tiers.get("gold", 0)
-    if "silver" in tiers or gold:
-        bars += [_bar("silver or better", tiers.get("silver", 0) + gold, total), _bar("gold", gold, total)]
-    return bars
+def _pictures(
+    lake: Lake, kinds: Mapping[str, str], draw: Draw, ids: Iterable[str], signals: Sequence[str], documented: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """id -> what the page shows of a sample."""
+    columns = ["key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier"]
+    columns += ["failed_rules", "is_duplicate", "duplicate_group", "duplicate_kind", '"error"', *(c for c in EVIDENCE if c in kinds)]
+    columns += [f"TRY(({signal})) AS signal_{n}" for n, signal in enumerate(signals)]
+    found = {}
+    for row, picture in draw(_rows(lake, list(ids), columns), SIDE, False):
+        size = f"{row['width']:,} × {row['height']:,}" if row["width"] else ""
+        copy = f"{row['duplicate_kind']} copy{evidence_text(row)}" if row["is_duplicate"] else ""
+        found[row["id"]] = {
+            "key": row["key"],
+            "source": row["source"],
+            "caption": (row["caption"] or "")[:400],
+            "alt": " ".join((row["caption"] or f"sample {row['key']}, without caption").split())[:160],
+            "facts": " · ".join(part for part in (size, row["format"], row["tier"]) if part),
+            "copy": copy,
+            "tier": row["tier"] or "",
+            "failed": row["failed_rules"] or [],
+            "kept": row["duplicate_group"] is not None and row["is_duplicate"] is False,
+            "why": picture.why or row["error"] or "",
+            "values": [[signal, short(row[f"signal_{n}"])] for n, signal in enumerate(signals) if row[f"signal_{n}"] is not None],
+            "url": _url(picture),
+            "width": picture.width,
+            "height": picture.height,
+        }
+    return found
 
 
-def _thumbnails(lake: Queryable, read: ReadBytes, ids: set[str]) -> dict[str, Thumbnail]:
-    if not ids:
-        return {}
-    listed = ", ".join(f"'{i}'" for i in sorted(ids))  # they came out of the lake as UUIDs: nothing to escape
-    have = lake.query("SELECT * FROM wide LIMIT 0").column_names
-    evidence = "".join(f", {name}" for name in EVIDENCE if name in have)
-    rows = _rows(
-        lake,
-        f"""SELECT {_ID}, key, uri, byte_offset, byte_length, caption, format, width, height, tier, is_duplicate, duplicate_group,
-            duplicate_kind, "error"{evidence}
-        FROM wide WHERE CAST(sample_id AS VARCHAR) IN ({listed})""",
-    )
-    return {row["sample_id"]: _thumbnail(row, read) for row in rows}
+def _crops(lake: Lake, draw: Draw, artifacts: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
+    """id -> the middle of the picture, pixel for pixel: artifacts are not seen in a small picture."""
+    ids = list(dict.fromkeys(row["id"] for _, rows in artifacts for row in rows))
+    columns = ["key", "modality", "uri", "byte_offset", "byte_length", "caption", '"error"']
+    return {
+        row["id"]: {"url": _url(picture), "key": row["key"], "why": picture.why}
+        for row, picture in draw(_rows(lake, ids, columns), CROP_SIDE, True)
+    }
 
 
-def _thumbnail(row: Mapping[str, Any], read: ReadBytes) -> Thumbnail:
-    size = f"{row['width']} x {row['height']}" if row["width"] else ""
-    copy = f"{row['duplicate_kind']} copy{evidence_text(row)}" if row["is_duplicate"] else ""
-    facts = " · ".join(part for part in (size, row["format"], row["tier"], copy) if part)
-    kept = row["duplicate_group"] is not None and row["is_duplicate"] is False
-    url, why = "", row["error"] or ""
-    if not why:
-        try:
-            url = _data_url(read(row["uri"], row["byte_offset"], row["byte_length"]))
-        except Exception as error:  # whatever a hostile file or a lost disk raises: the page is written all the same
-            why = f"No preview: {error}"
-    return Thumbnail(row["key"], row["caption"] or "", facts, url, why[:200], kept)
-
-
-def _data_url(data: bytes) -> str:
-    """A small JPEG of the picture as a URL that holds it. Raises what Pillow raises."""
-    with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels are too many.")
-        image.draft("RGB", (PIXELS * 2, PIXELS * 2))
-        image.thumbnail((PIXELS, PIXELS))
-        small = image.convert("RGB")
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _environment() -> Environment:
-    folder = Path(__file__).parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+def _url(picture: Drawn) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture.data).decode("ascii") if picture.data else ""

@@ -92,6 +92,10 @@ class Tiers:
         """What every rule says by tier and rule name, in order."""
         return {tier.name: {rule.name: describe(rule) for rule in tier.rules} for tier in self.tiers}
 
+    def recorded(self) -> dict[str, dict[str, str]]:
+        """`as_dict` with the tier each builds on as ``from``: what the manifest remembers of a tiering."""
+        return {tier.name: {"from": tier.base or "bronze", **self.as_dict()[tier.name]} for tier in self.tiers}
+
     def canonical(self) -> list[Any]:
         """The rules as plain data without comments, layout and line numbers: what a digest is made of."""
         return [[tier.name, tier.base, [_canonical(rule) for rule in tier.rules]] for tier in self.tiers]

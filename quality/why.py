@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -21,22 +21,14 @@ from manifests.wide import (
     wide_columns,
     wide_rows_sql,
 )
+from quality.balance import place_notes
+from quality.percentiles import percentiles
+from quality.why_verdict import Verdict
 
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 MAX_MATCHES = 10
 MAX_MEMBERS = 50
 """Members of a duplicate group that are shown."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One rule of one tier. ``passed``: None when the sample has no tier yet."""
-
-    tier: str
-    rule: str
-    sql: str
-    passed: bool | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,9 @@ class Story:
     verdicts: tuple[Verdict, ...]
     duplicates: tuple[Mapping[str, Any], ...]
     lineage: tuple[Mapping[str, Any], ...]
+    percentiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # operator -> column -> 0-100
     captions: tuple[Mapping[str, Any], ...] = ()
+    labels: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -57,20 +51,22 @@ class Story:
             "rules": [vars(v) for v in self.verdicts],
             "duplicates": [dict(d) for d in self.duplicates],
             "lineage": [dict(row) for row in self.lineage],
+            "percentiles": {k: dict(v) for k, v in self.percentiles.items()},
             "captions": [dict(row) for row in self.captions],
+            "labels": [dict(row) for row in self.labels],
         }
 
 
-def why(lake: Lake, name: str) -> Story:
-    """The story of the sample with this id, key, or end of a file name.
+def why(lake: Lake, name: str, places: bool = True) -> Story:
+    """The story of the sample with this id, key, or end of a file name. ``places``: with percentiles, which read whole columns.
 
     Raises `UsageError` when nothing or more than one sample matches, naming what there is.
     """
     with lake.one_snapshot():
-        return _story(lake, name)
+        return _story(lake, name, places)
 
 
-def _story(lake: Lake, name: str) -> Story:
+def _story(lake: Lake, name: str, with_places: bool) -> Story:
     sample_id = find_sample(lake, name)
     rows = wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules")
     # As text: pyarrow would import pandas to give a time.
@@ -80,6 +76,7 @@ def _story(lake: Lake, name: str) -> Story:
     (wide,) = row
     failures: list[str] = [wide["sample_error"]] if wide["sample_error"] else []
     signals: dict[str, dict[str, Any]] = {}
+    places: dict[str, dict[str, float]] = {}
     lineage: list[dict[str, Any]] = []
     for operator, signal, run in measured(lake, wide):
         if signal is None:
@@ -87,6 +84,8 @@ def _story(lake: Lake, name: str) -> Story:
             continue
         failures += [f"{operator.name}: {signal['error']}"] if signal["error"] else []
         signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
+        if with_places:
+            places[operator.name] = percentiles(lake, operator, {c: signal[c] for c in operator.columns})
         lineage.append(
             {
                 "operator": operator.name,
@@ -98,19 +97,37 @@ def _story(lake: Lake, name: str) -> Story:
         )
     same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
     facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
-    return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage), tuple(caption_history(lake, wide)))
+    return Story(
+        facts,
+        signals,
+        place_notes(lake, sample_id, verdicts(latest_rules(lake), wide)),
+        tuple(same),
+        tuple(lineage),
+        places,
+        caption_history(lake, sample_id),
+        labels(lake, sample_id),
+    )
 
 
-def caption_history(lake: Lake, wide: Mapping[str, Any]) -> list[dict[str, Any]]:
+def caption_history(lake: Lake, sample_id: str, table: str = "captions") -> tuple[dict[str, Any], ...]:
     """Every attempt at the sample's caption, the oldest first, with what each check found. ``current``: it was made of today's caption."""
     rows = lake.rows(
-        """SELECT kind, text, outcome, accepted, "error", model, prompt_version, route, parameters, tokens, cost, latency_s, checks,
-            clip_before, clip_after, caption_hash IS NOT DISTINCT FROM ? AS current,
-            strftime(created_at, '%Y-%m-%d %H:%M:%S') AS made_at, CAST(run_id AS VARCHAR) AS run
-        FROM captions WHERE sample_id = ? ORDER BY created_at""",
-        [wide["caption_hash"], wide["sample_id"]],
+        f"""SELECT kind, text, outcome, accepted, "error", model, prompt_version, route, parameters, tokens, cost, latency_s, checks,
+            clip_before, clip_after, strftime(created_at, '{TIME}') AS made_at, CAST(run_id AS VARCHAR) AS run,
+            caption_hash IS NOT DISTINCT FROM (SELECT caption_hash FROM refs WHERE sample_id = {literal(sample_id)}) AS current
+        FROM {table} WHERE sample_id = {literal(sample_id)} ORDER BY created_at, kind"""
     )
-    return [row | {name: json.loads(row[name] or "null") for name in ("checks", "parameters")} for row in rows]
+    return tuple(row | {name: json.loads(row[name] or "null") for name in ("checks", "parameters")} for row in rows)
+
+
+def labels(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
+    """What people said of the sample, oldest first."""
+    return tuple(
+        lake.rows(
+            f"""SELECT label, value, author, strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM labels
+            WHERE sample_id = {literal(sample_id)} ORDER BY created_at, label"""
+        )
+    )
 
 
 def measured(lake: Lake, wide: Mapping[str, Any]) -> list[tuple[CurrentOperator, Mapping[str, Any] | None, Mapping[str, Any]]]:
@@ -148,18 +165,21 @@ def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     return lake.rows(f"SELECT {columns} FROM ({rows}) WHERE duplicate_group = {kept} ORDER BY is_duplicate, key")
 
 
-def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """Every rule of the latest tiering with what it said of this sample."""
+def latest_rules(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Tier -> rule name -> what it says, of the latest tiering; empty before the first."""
     latest = lake.rows("SELECT rules FROM tierings ORDER BY applied_at DESC LIMIT 1")
-    if not latest:
-        return ()
+    return json.loads(latest[0]["rules"]) if latest else {}
+
+
+def verdicts(rules: Mapping[str, Mapping[str, Any]], wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """Every rule with what it said of this sample."""
     failed: dict[str, str] = {}
     for entry in wide["failed_rules"] or ():
         name, _, note = entry.partition(" (")
         failed[name] = note.rstrip(")")
     found = []
-    for tier, rules in json.loads(latest[0]["rules"]).items():
-        for rule, text in rules.items():
+    for tier, texts in rules.items():
+        for rule, text in texts.items():
             if rule == "from":
                 continue
             name = f"{tier}.{rule}"

@@ -36,13 +36,17 @@ def story_text(story: Story) -> str:
                 lines.append(f"{INDENT}{name}:")
                 lines += [2 * INDENT + ", ".join(f"{key}: {_value(part)}" for key, part in one.items()) for one in value]
             elif value is not None:
-                lines.append(f"{INDENT}{name} = {value if name.endswith('seed') else _value(value)}")
+                place = place_text(story.percentiles.get(operator, {}).get(name))
+                lines.append(f"{INDENT}{name} = {signal_text(value, name)}{place}")
     if len(story.duplicates) > 1:
         lines.append("copies")
         for copy in story.duplicates:
             kept = f"{copy['duplicate_kind'] or 'a'} copy" if copy["is_duplicate"] else "kept"
             here = "  <- this sample" if copy["sample_id"] == sample["sample_id"] else ""
             lines.append(f"{INDENT}{kept}: {copy['source']} {copy['key']} ({copy['width']} x {copy['height']}){evidence_text(copy)}{here}")
+    if story.labels:
+        lines.append("labels")
+        lines += [f"{INDENT}{one['label']}: {one['value']} ({one['author'] or 'nobody named'}, {one['created']})" for one in story.labels]
     lines.append("measured by")
     for row in story.lineage:
         if row["state"] == "not measured":
@@ -64,6 +68,13 @@ def attempt_text(attempt: Mapping[str, Any]) -> list[str]:
     return lines + ([f"{INDENT}route {attempt['route']}: {spent}"] if spent else [])
 
 
+def place_text(percentile: float | None) -> str:
+    """ "   (higher than 62 %)": where a number stands among all of the lake."""
+    if percentile is None:
+        return ""
+    return f"   (higher than {percentile:.0f} %)" if 1 <= percentile <= 99 else f"   (higher than {percentile:.2g} %)"
+
+
 def evidence_text(copy: Mapping[str, Any]) -> str:
     """ ", 4 bits of phash, 2 bits of dhash": how near a copy is to the kept one; empty for the kept one and for equal files."""
     if not copy["is_duplicate"]:
@@ -71,7 +82,16 @@ def evidence_text(copy: Mapping[str, Any]) -> str:
     return "".join(f", {_value(copy[name])} {unit}" for name, unit in EVIDENCE.items() if copy.get(name) is not None)
 
 
+def signal_text(value: Any, name: str) -> str:
+    """A signal's value as a person reads it; a seed is no quantity and keeps its digits."""
+    return str(value) if name.endswith("seed") else _value(value)
+
+
 def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and len(value) > 8:
+        return f"{len(value)} values"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):

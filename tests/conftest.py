@@ -68,6 +68,62 @@ def need_program() -> Callable[[str], str]:
     return find
 
 
+RECIPE = """
+lake: lake
+sources: [{path: pictures}]
+operators: [media_facts, phash, image_quality, caption_quality, exact_duplicates, near_duplicates]
+tiers:
+  silver:
+    big: least(width, height) >= 48
+    sharp: sharpness >= 300
+    lit: brightness >= 0.2 or contrast >= 0.3
+  gold:
+    from: silver
+    unique: not is_duplicate
+    words: caption_words between 2 and 8 and not (entropy < 2)
+"""
+HOSTILE = '<script>alert("x")</script></script><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture(scope="session")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``recipe.yaml`` and its ``lake``: 80 drawn pictures measured and sorted, copies, hostile captions, a broken file.
+
+    For reading; tests that write copy the lake.
+    """
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    from pipelines.progress import Reporter
+    from pipelines.run import run_recipe
+
+    folder = tmp_path_factory.mktemp("decided")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for n in range(80):
+        random = np.random.default_rng(n if n < 70 else n - 70)  # the last ten repeat the first
+        size = (40 + 3 * int(random.integers(0, 30)), 40 + 2 * int(random.integers(0, 30)))
+        dark, blur = random.random(2)
+        small = Image.fromarray((dark * random.integers(0, 255, (24, 24, 3))).astype(np.uint8))
+        image = small.resize(size, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(float(3 * blur**2)))
+        image.save(pictures / f"p{n:03d}.png")
+        words = [HOSTILE, *(["a", "red", "kite", "over", "the", "sea", "in", "the", "evening", "wind"])]
+        (pictures / f"p{n:03d}.txt").write_text(HOSTILE if n == 5 else " ".join(words[1 : 2 + n % 9]))
+    (pictures / "p005.png").rename(pictures / "<b>&'\".png")
+    (pictures / "p005.txt").rename(pictures / "<b>&'\".txt")
+    (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 40)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    run_recipe(folder / "recipe.yaml", engine="inline", reporter=Reporter(quiet=True))
+    return folder
+
+
+@pytest.fixture
+def decided_copy(decided: Path, tmp_path: Path) -> Path:
+    """A copy of ``decided`` of the test's own."""
+    shutil.copytree(decided, tmp_path / "decided")
+    return tmp_path / "decided"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

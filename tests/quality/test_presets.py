@@ -58,7 +58,9 @@ def test_every_preset_fits_a_lake_with_all_signals(full):
 
 
 def expressions(rule):
-    return [rule] if isinstance(rule, str) else [rule[key] for key in ("where", "by", "prefer") if key in rule]
+    if isinstance(rule, str):
+        return [rule.partition(" by ")[2] if rule.startswith("top ") else rule]
+    return [rule[key] for key in ("where", "by", "prefer") if key in rule]
 
 
 @each

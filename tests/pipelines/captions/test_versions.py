@@ -14,6 +14,7 @@ from pipelines.captions.samples import make_plan, pending_sql, stream
 from pipelines.captions.settings import CaptionSettings, ModelSpec
 from pipelines.cli import app
 from pipelines.export_plan import ExportSettings, relation_sql
+from pipelines.report import write_report
 from quality.caption_report import caption_part
 from quality.why import why
 from quality.why_text import story_text
@@ -104,9 +105,7 @@ def test_the_story_and_the_report(captioned):
     part = caption_part(lake)
     assert part is not None
     assert [(shown.reason, shown.clip) for shown in part.shown] == [("accepted", "0.100 → 0.200"), ("support_words", "")]
-    from quality.report import write_report
-
-    page = write_report(lake, lake.address.folder / "report.html", lambda *_: b"").read_text()
+    page = write_report(lake, lake.address.folder / "report.html").read_text()
     assert "&lt;b&gt;a wrong one" in page
     assert 'data-reason="support_words"' in page
 
