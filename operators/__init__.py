@@ -33,10 +33,16 @@ from operators.text_embedding import TextEmbedding
 from operators.texture_loss import TextureLoss
 from operators.turned_hashes import TurnedHashes
 from operators.upsampling_grid import UpsamplingGrid
+from operators.video.clips import Clips
+from operators.video.shots import Shots
+from operators.video.video_facts import VideoFacts
 from operators.zero_shot import ZeroShot
 
 ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
+
+VIDEO: tuple[Operator, ...] = (VideoFacts(), Shots(), Clips())
+"""Those that look at videos and run by default in a lake that has some."""
 
 OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
@@ -45,6 +51,7 @@ OPTIONAL: tuple[Operator, ...] = (
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     AigcScore(),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
+    *VIDEO,
 )
 """Operators that run a model, decode pictures at native size or compare all samples in another way: listed, documented and made by name
 like the others, but not in the default set, which would be several times slower with them."""

@@ -175,8 +175,8 @@ def measure(
     from pipelines.progress import Reporter
     from pipelines.run import default_uses, measure_with, recorded_run, sample_sql
 
-    uses = default_uses(operators or ())
     with open_lake(lake, read_only=False) as opened, recorded_run(opened, "measure", None, engine) as (run_id, counts):
+        uses = default_uses(operators or (), opened)
         only = sample_sql(sample) if sample else ""
         results = measure_with(opened, uses, engine, address, run_id, Reporter(quiet=quiet), only)
         counts.update(passes=[vars(r) for r in results])

@@ -1,0 +1,183 @@
+"""Which changes are transitions: flashes are not, fades and dissolves are and take time.
+
+Own rules over the luma thumbnails of a `FrameTrack`:
+* Flash: the picture after the change is the one before it, and what lies between is brighter nearly everywhere (or dark for an instant).
+* Dissolve: half way between two unlike pictures lies their mean, and all pictures between lie on the line from one to the other, in
+  order. (The linear model of dissolves; e.g. Lienhart 2001, "Reliable transition detection in videos".)
+* Fade: a dissolve to or from a uniform picture; the uniform pictures belong to the transition.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.video.track import FrameTrack
+
+Floats = npt.NDArray[np.float32]
+
+HALF_SECONDS = (0.14, 0.22, 0.34, 0.5, 0.75, 1.1, 1.5)
+"""Half lengths of the windows in which dissolves are looked for."""
+CHUNK = 4096
+UNIFORM_STD = 5.0
+"""Spread of luma (0-255) below which a thumbnail shows nothing."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """From one shot to the next: frames ``first`` up to and without ``last`` belong to neither (a cut has none). ``last`` begins the next."""
+
+    first: int
+    last: int
+    kind: Literal["cut", "dissolve", "fade"]
+
+
+@dataclass(frozen=True)
+class _Ramp:
+    first: int
+    last: int
+    residual: float
+
+
+def transitions(track: FrameTrack, cuts: list[int], fps: float, flashes: bool, gradual: bool) -> list[Transition]:
+    """All transitions, in order; ``cuts`` are the frames with which a detector says that a shot begins."""
+    hard = without_flashes(track, cuts, fps) if flashes else cuts
+    found = gradual_transitions(track, fps) if gradual else []
+    near = max(2, round(0.1 * fps))
+    kept = [c for c in hard if not any(t.first - near <= c <= t.last + near for t in found)]
+    every = [*found, *(Transition(c, c, "cut") for c in kept)]
+    return sorted(every, key=lambda t: t.first)
+
+
+def without_flashes(track: FrameTrack, cuts: list[int], fps: float) -> list[int]:
+    """The cuts that are not the beginning or end of a flash."""
+    kept: list[int] = []
+    over = -1  # no cut up to this frame counts: it lies in a flash
+    for cut in cuts:
+        if cut <= over:
+            continue
+        end = flash_end(track, cut, fps)
+        if end:
+            over = end
+        else:
+            kept.append(cut)
+    return kept
+
+
+def flash_end(track: FrameTrack, cut: int, fps: float) -> int:
+    """The last frame that a flash beginning about ``cut`` touches; 0: the cut is no flash."""
+    thumbs = track.thumbs
+    start = max(cut - 2, 0)
+    before = thumbs[start].astype(np.float32).ravel()
+    last = min(len(track) - 1, cut + round(2.0 * fps))
+    after = thumbs[cut : last + 1].reshape(last + 1 - cut, -1).astype(np.float32)
+    for back in range(1, len(after)):
+        if not alike(before, after[back]):
+            continue
+        between = after[:back]
+        seconds = back / fps
+        up, down = (between > before + 4).mean(axis=1), (between < before - 4).mean(axis=1)
+        bright = up.max(initial=0) >= 0.6 and (up >= down).all() and between.mean(axis=1).max() >= before.mean() + 10
+        structured = [(correlation(before, one) >= 0.5 or one.std() < 3 * UNIFORM_STD) for one in between]
+        dark = seconds <= 0.2 and down.max(initial=0) >= 0.6 and (down >= up).all()
+        if (bright and (seconds <= 0.35 or all(structured))) or (dark and all(structured)):
+            return cut + back + 2
+        if seconds > 0.35 and not all(structured):
+            return 0
+    return 0
+
+
+def alike(a: Floats, b: Floats) -> bool:
+    """Whether two thumbnails show the same shot."""
+    return float(np.abs(a - b).mean()) < 14 and correlation(a, b) > 0.9
+
+
+def correlation(a: Floats, b: Floats) -> float:
+    """Pearson's; 0 where one is uniform."""
+    x, y = a - a.mean(), b - b.mean()
+    spread = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / spread if spread > 1e-3 else 0.0
+
+
+def gradual_transitions(track: FrameTrack, fps: float) -> list[Transition]:
+    """Dissolves and fades, in order, none overlapping another."""
+    uniform = track.thumbs.reshape(len(track), -1).std(axis=1) < UNIFORM_STD if len(track) else np.zeros(0, bool)
+    ramps = _ramps(track, fps)
+    spans = [(r.first, r.last, bool(uniform[r.first] or uniform[min(r.last, len(track) - 1)])) for r in ramps]
+    spans += [(first, last, True) for first, last in _runs(uniform)]
+    merged: list[tuple[int, int, bool]] = []
+    for first, last, plain in sorted(spans):
+        if merged and first <= merged[-1][1] + 2 and (plain or merged[-1][2]):
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]), True)
+        elif not merged or first >= merged[-1][1]:
+            merged.append((first, last, plain))
+    found = []
+    for first, last, plain in merged:
+        if plain and _returns(track, first, last, fps):
+            continue
+        found.append(Transition(max(first, 0), min(last, len(track)), "fade" if plain else "dissolve"))
+    return found
+
+
+def _returns(track: FrameTrack, first: int, last: int, fps: float) -> bool:
+    """A bright uniform picture between two like ones: a flash that filled the screen."""
+    if first <= 0 or last >= len(track) or (last - first) / fps > 2.0:
+        return False
+    before, after = (track.thumbs[i].astype(np.float32).ravel() for i in (first - 1, last))
+    return bool(alike(before, after) and track.level[first:last].max(initial=0) > track.level[first - 1] + 20)
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Beginnings and ends (exclusive) of runs of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
+    """The best fitting ramp of every place where the linear model holds."""
+    count = len(track)
+    flat = track.thumbs.reshape(count, -1)
+    found: list[_Ramp] = []
+    for half in sorted({max(3, round(s * fps)) for s in HALF_SECONDS}):
+        for start in range(half, count - half, CHUNK):
+            stop = min(start + CHUNK, count - half)
+            if stop <= start:
+                continue
+            a = flat[start - half : stop - half].astype(np.float32)
+            b = flat[start + half : stop + half].astype(np.float32)
+            distance = np.abs(a - b).mean(axis=1)
+            likely = np.flatnonzero(distance >= 14)
+            if not len(likely):
+                continue
+            a, b, middle = a[likely], b[likely], flat[start:stop][likely].astype(np.float32)
+            off = np.abs(middle - (a + b) / 2).mean(axis=1) / (distance[likely] / 2)
+            for i in np.flatnonzero(off <= 0.5):
+                ramp = _fit(track, start + int(likely[i]), half, a[i], b[i])
+                if ramp is not None:
+                    found.append(ramp)
+    found.sort(key=lambda r: r.residual)
+    best: list[_Ramp] = []
+    for ramp in found:
+        if not any(ramp.first < other.last and other.first < ramp.last for other in best):
+            best.append(ramp)
+    return sorted(best, key=lambda r: r.first)
+
+
+def _fit(track: FrameTrack, middle: int, half: int, a: Floats, b: Floats) -> _Ramp | None:
+    """The ramp between the pictures ``a`` and ``b``, ``half`` frames before and after ``middle``, if there is one."""
+    if correlation(a, b) > 0.6:
+        return None  # the same shot, moved or lit otherwise
+    window = track.thumbs[middle - half : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
+    step = b - a
+    length = float(np.abs(step).mean())
+    progress = (window - a) @ step / float(step @ step)
+    on_line = a + np.clip(progress, 0, 1)[:, None] * step
+    residual = np.abs(window - on_line).mean(axis=1) / length
+    inside = np.flatnonzero((progress > 0.06) & (progress < 0.94))
+    if len(inside) < 4 or inside[-1] - inside[0] + 1 > len(inside) + 2:
+        return None
+    moves = np.diff(progress[inside[0] - 1 : inside[-1] + 2]) if inside[0] else np.diff(progress[: inside[-1] + 2])
+    if (moves < -0.04).any() or moves.max() > 0.4 or residual[inside].mean() > 0.22:
+        return None
+    return _Ramp(middle - half + int(inside[0]), middle - half + int(inside[-1]) + 1, float(residual[inside].mean()))
