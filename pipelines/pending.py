@@ -37,7 +37,7 @@ def find_pending(lake: Lake, run: Pass, only: str = "") -> int:
             f"ON {done}.key = w.{key}"
         )
         when = f"AND coalesce(({use.when}), false)" if use.when else ""
-        when += f" AND {_videos_sql(lake, use)}" if run.modality == "video" else ""
+        when += f" AND {_videos_sql(lake, use)}" if run.modality == "video" or use.operator.reads.videos == "whole" else ""
         todo.append(f"CASE WHEN {done}.key IS NULL {when} THEN {1 << i} ELSE 0 END")
     if run.reads_media:
         # Bytes that could not be read leave no hash; bytes that were not read yet have none.
@@ -67,7 +67,7 @@ def _videos_sql(lake: Lake, use: OperatorUse) -> str:
     if videos == "any":
         return "true"
     if videos == "whole":
-        return "w.parent_id IS NULL"
+        return "w.parent_id IS NULL AND w.modality = 'video'"
     fingerprint = next((o.fingerprint for o in current_operators(lake.connection) if o.name == "clips"), None)
     if fingerprint is None:
         return "true"

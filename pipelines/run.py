@@ -178,6 +178,7 @@ def export_tier(
             recipe.name,
             recipe.digest,
             read=reader.read,
+            open_video=reader.video,
             facts=facts,
             run_id=str(run_id),
             workers=workers,
