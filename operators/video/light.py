@@ -87,7 +87,7 @@ class Light:
             field("frozen_share", pa.float32(), "share of the time in which nothing changes for half a second or longer", "0-1"),
             field("duplicate_share", pa.float32(), "share of the frames that show the same as the one before", "0-1"),
             field("flicker", pa.float32(), "mean deviation of a frame's brightness from that of its two neighbours", "0-1"),
-            field("border_share", pa.float32(), "share of the picture taken by even borders", "0-1"),
+            field("letterbox_share", pa.float32(), "share of the picture taken by even borders", "0-1"),
             field("content_aspect", pa.float32(), "width over height of what lies within the borders"),
         ]
     )
@@ -111,7 +111,7 @@ def measure(row: Row) -> dict[str, Any]:
         "frozen_share": frozen_share(track.times, same),
         "duplicate_share": same[1:].mean() if len(same) > 1 else 0.0,
         "flicker": np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean() if len(luma) > 2 else 0.0,
-        "border_share": 1 - inner_height * inner_width / (height * width) if inner_height and inner_width else 1.0,
+        "letterbox_share": 1 - inner_height * inner_width / (height * width) if inner_height and inner_width else 1.0,
         "content_aspect": inner_width / inner_height if inner_height and inner_width else None,
     }
 
