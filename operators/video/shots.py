@@ -76,22 +76,20 @@ class Shots:
     def open(self) -> BatchFn:
         threshold = self.threshold or DEFAULTS[self.detector]
         extra = self.reads.views[-1]
-        network: Any = None
         if self.detector == "transnetv2":
             from operators.video.transnet import load_network
 
-            network = load_network()
+            load_network()
 
         def measure(row: Row) -> dict[str, Any]:
             info, track = row.view(HEADER), row.view(TRACK)
             gradual = self.gradual
             if self.detector == "hash":
                 cuts = row.view(extra)
-            elif network is not None:
+            elif self.detector == "transnetv2":
                 from operators.video.transnet import predicted
 
-                found = predicted(network, row.view(extra), threshold)
-                return self._row(info, track, found, row)
+                return self._row(info, track, predicted(row.view(extra), threshold), row)
             else:
                 cuts = found_cuts(track, self.detector, threshold, self.min_frames, info.fps or 25.0)
             if self.detector == "threshold":
