@@ -66,11 +66,17 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where the demo's data, lake, shards and report go.")] = Path("goldsieve-demo"),
     engine: EngineOption = "inline",
+    video: Annotated[bool, typer.Option("--video", help="Films instead of pictures: shots, moves, clips.")] = False,
 ) -> None:
     """Run the whole job on a small labelled data set, offline, and print what was caught and missed.
 
-    Example: goldsieve demo demo
+    Examples: goldsieve demo demo, goldsieve demo demo-video --video
     """
+    if video:
+        from pipelines.demo_video import describe_video, run_video_demo
+
+        out().print(describe_video(run_video_demo(directory, engine=engine)), markup=False)
+        return
     from pipelines.demo import describe, run_demo
 
     out().print(describe(run_demo(directory, engine=engine)), markup=False)

@@ -69,7 +69,7 @@ class Converter:
         ).to_ndarray()
         if info.hdr and order != "gray":
             made = tone_map(made, info.hdr)
-        return np.ascontiguousarray(np.rot90(made, info.rotation)) if info.rotation else made
+        return np.ascontiguousarray(np.rot90(made, info.rotation) if info.rotation else made)
 
 
 def _within(info: VideoInfo, side: int) -> tuple[int, int]:

@@ -133,7 +133,7 @@ class VideoMedia:
                 if view not in failed:
                     try:
                         gather.add(small)
-                    except (ValueError, ArithmeticError, LookupError) as error:  # of this measure; the others go on
+                    except Exception as error:  # whatever one measure raises must not cost the others
                         failed[view] = MediaError(f"{type(error).__name__}: {error}")
             for picker in pickers.values():
                 picker.add(frame, time_s - start, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
@@ -144,7 +144,7 @@ class VideoMedia:
         for view, gather in gathers.items():
             try:
                 self._known[view] = failed.get(view) or gather.finish()
-            except (ValueError, ArithmeticError, LookupError) as error:
+            except Exception as error:
                 self._known[view] = MediaError(f"{type(error).__name__}: {error}")
         for view, picker in pickers.items():
             times, pixels = picker.finish()

@@ -20,6 +20,9 @@ Floats = npt.NDArray[np.float32]
 HALF_SECONDS = (0.14, 0.22, 0.34, 0.5, 0.75, 1.1, 1.5)
 """Half lengths of the windows in which dissolves are looked for."""
 CHUNK = 4096
+SHORT_S = 0.35
+FLASH_S = 2.0
+"""Longest flash of a camera, and longest explosion that fades, in seconds."""
 UNIFORM_STD = 5.0
 """Spread of luma (0-255) below which a thumbnail shows nothing."""
 
@@ -42,50 +45,83 @@ class _Ramp:
 
 def transitions(track: FrameTrack, cuts: list[int], fps: float, flashes: bool, gradual: bool) -> list[Transition]:
     """All transitions, in order; ``cuts`` are the frames with which a detector says that a shot begins."""
-    hard = without_flashes(track, cuts, fps) if flashes else cuts
+    lights = flash_spans(track, cuts, fps) if flashes else []
+    hard = [c for c in cuts if not (flashes and (_lit_otherwise(track, c) or any(first <= c <= last for first, last in lights)))]
     found = gradual_transitions(track, fps) if gradual else []
+    if flashes:
+        tail = round(0.5 * fps)
+        lit = [any(first - 2 <= t.first and t.last <= last + tail for first, last in lights) or _decays(track, t, fps) for t in found]
+        found = [t for t, is_lit in zip(found, lit, strict=True) if t.kind == "fade" or not is_lit]
     near = max(2, round(0.1 * fps))
     kept = [c for c in hard if not any(t.first - near <= c <= t.last + near for t in found)]
     every = [*found, *(Transition(c, c, "cut") for c in kept)]
     return sorted(every, key=lambda t: t.first)
 
 
-def without_flashes(track: FrameTrack, cuts: list[int], fps: float) -> list[int]:
-    """The cuts that are not the beginning or end of a flash."""
-    kept: list[int] = []
-    over = -1  # no cut up to this frame counts: it lies in a flash
+def flash_spans(track: FrameTrack, cuts: list[int], fps: float) -> list[tuple[int, int]]:
+    """First and last frame that each flash touches which a detector took for a cut."""
+    spans: list[tuple[int, int]] = []
     for cut in cuts:
-        if cut <= over:
-            continue
-        end = flash_end(track, cut, fps)
-        if end:
-            over = end
-        else:
-            kept.append(cut)
-    return kept
+        if (not spans or cut > spans[-1][1]) and (end := flash_end(track, cut, fps)):
+            spans.append((cut, end))
+    return spans
 
 
 def flash_end(track: FrameTrack, cut: int, fps: float) -> int:
-    """The last frame that a flash beginning about ``cut`` touches; 0: the cut is no flash."""
-    thumbs = track.thumbs
-    start = max(cut - 2, 0)
-    before = thumbs[start].astype(np.float32).ravel()
-    last = min(len(track) - 1, cut + round(2.0 * fps))
-    after = thumbs[cut : last + 1].reshape(last + 1 - cut, -1).astype(np.float32)
-    for back in range(1, len(after)):
-        if not alike(before, after[back]):
-            continue
-        between = after[:back]
-        seconds = back / fps
-        up, down = (between > before + 4).mean(axis=1), (between < before - 4).mean(axis=1)
-        bright = up.max(initial=0) >= 0.6 and (up >= down).all() and between.mean(axis=1).max() >= before.mean() + 10
-        structured = [(correlation(before, one) >= 0.5 or one.std() < 3 * UNIFORM_STD) for one in between]
-        dark = seconds <= 0.2 and down.max(initial=0) >= 0.6 and (down >= up).all()
-        if (bright and (seconds <= 0.35 or all(structured))) or (dark and all(structured)):
-            return cut + back + 2
-        if seconds > 0.35 and not all(structured):
-            return 0
+    """The last frame that a flash beginning about ``cut`` touches; 0: the cut is no flash.
+
+    Light was added nearly everywhere at once, and went: within 0.35 s back to the picture before, or slowly by itself. (A picture that
+    moves meanwhile is never quite the one before again, so a slow one need not be.)
+    """
+    first = max(cut - 2, 0)
+    stop = min(len(track), cut + round(FLASH_S * fps) + 1)
+    before = track.thumbs[first].astype(np.float32).ravel()
+    after = track.thumbs[cut:stop].reshape(stop - cut, -1).astype(np.float32)
+    if len(after) < 3:
+        return 0
+    level, ground = after.mean(axis=1), float(before.mean())
+    peak = int(level[: max(3, round(0.16 * fps))].argmax())
+    height = float(level[peak]) - ground
+    lighter, darker = float((after[peak] > before + 6).mean()), float((after[peak] < before - 6).mean())
+    if height < 8 or lighter < 0.8 or darker > 0.08:
+        return _dark_end(before, after, cut, fps)
+    gone = np.flatnonzero(level[peak:] <= ground + 0.3 * height)
+    end = peak + int(gone[0] if len(gone) else level[peak:].argmin())
+    if len(gone) and end / fps <= SHORT_S:
+        back = after[min(end + 1, len(after) - 1)]
+        return cut + end + 2 if correlation(before, back) >= 0.5 or alike(before, back) else 0
+    fall = np.diff(level[peak : end + 1])
+    sudden = np.flatnonzero(-fall > 0.3 * height)  # it was cut off by the next shot
+    end = peak + int(sudden[0]) if len(sudden) and sudden[0] >= 3 else end
+    fallen = float(level[peak] - level[end])
+    kept = correlation(before, after[peak]) >= 0.3 or after[peak].std() < 5 * UNIFORM_STD
+    faded = fallen >= 0.35 * height and -float(fall[: max(1, end - peak)].min(initial=0)) <= 0.6 * fallen
+    return cut + end + 2 if kept and faded and end - peak >= 3 else 0
+
+
+def _lit_otherwise(track: FrameTrack, cut: int) -> bool:
+    """The same picture, lighter or darker: a lamp, the end of a flash, or a camera that adjusts itself."""
+    before, after = (track.thumbs[i].astype(np.float32).ravel() for i in (cut - 1, cut))
+    lighter, darker = float((after > before + 3).mean()), float((after < before - 3).mean())
+    return correlation(before, after) >= 0.95 and min(lighter, darker) <= 0.05
+
+
+def _dark_end(before: Floats, after: Floats, cut: int, fps: float) -> int:
+    """The same for a picture that goes dark for an instant."""
+    for back in range(1, min(len(after), round(0.2 * fps) + 2)):
+        if alike(before, after[back]):
+            darker, lighter = (after[:back] < before - 8).mean(axis=1), (after[:back] > before + 8).mean(axis=1)
+            return cut + back + 2 if darker.max() >= 0.3 and lighter.max() <= 0.2 else 0
     return 0
+
+
+def _decays(track: FrameTrack, found: Transition, fps: float) -> bool:
+    """A seeming dissolve that is light fading from the picture it began in."""
+    for cut in range(max(1, found.first - round(0.4 * fps)), found.first + 1):
+        end = flash_end(track, cut, fps)
+        if end > found.first and found.last - cut <= FLASH_S * fps:
+            return True
+    return False
 
 
 def alike(a: Floats, b: Floats) -> bool:
@@ -125,7 +161,8 @@ def _returns(track: FrameTrack, first: int, last: int, fps: float) -> bool:
     if first <= 0 or last >= len(track) or (last - first) / fps > 2.0:
         return False
     before, after = (track.thumbs[i].astype(np.float32).ravel() for i in (first - 1, last))
-    return bool(alike(before, after) and track.level[first:last].max(initial=0) > track.level[first - 1] + 20)
+    same = alike(before, after) or (last - first <= SHORT_S * fps and correlation(before, after) >= 0.8)
+    return bool(same and track.level[first:last].max(initial=0) > track.level[first - 1] + 20)
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -164,9 +201,18 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
     return sorted(best, key=lambda r: r.first)
 
 
+def _moved(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
+    """Whether the middle of one thumbnail is somewhere in the other: a camera that pans blends smooth pictures much as a dissolve does."""
+    import cv2
+
+    height, width = a.shape
+    core = a[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return core.std() >= UNIFORM_STD and float(cv2.matchTemplate(b, core, cv2.TM_CCOEFF_NORMED).max()) >= 0.9
+
+
 def _fit(track: FrameTrack, middle: int, half: int, a: Floats, b: Floats) -> _Ramp | None:
     """The ramp between the pictures ``a`` and ``b``, ``half`` frames before and after ``middle``, if there is one."""
-    if correlation(a, b) > 0.6:
+    if correlation(a, b) > 0.6 or _moved(track.thumbs[middle - half], track.thumbs[middle + half]):
         return None  # the same shot, moved or lit otherwise
     window = track.thumbs[middle - half : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
     step = b - a
