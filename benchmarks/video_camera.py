@@ -1,15 +1,11 @@
 """Camera movement on clips rendered from photographs with known moves; shot size on crops with and without a person.
 
-    python benchmarks/video_camera.py camera --data ../shared/data [--clips 400]
-    python benchmarks/video_camera.py size --data ../shared/data
-
 Half of the clips are plain; of the other half each has a part of another photograph that moves by itself over about a sixth of the
 picture, and a hand that shakes by 2 pixels (standard deviation, 640 x 360).
 """
 
 import argparse
 import random
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.common import Checks
 from operators.testing import MediaRow
 from operators.video.camera_movement import CameraMovement
 from operators.video.media import VideoMedia
@@ -90,32 +87,32 @@ def render(path: Path, move: str, photo: np.ndarray, other: np.ndarray, rng: ran
         out.mux(stream.encode(None))
 
 
-def camera(data: Path, clips: int, seed: int, verbose: bool) -> None:
-    photos, rng = photographs(data), random.Random(seed)
+def camera(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
+    photos, rng = photographs(options.data), random.Random(options.seed)
     right: Counter[bool] = Counter()
     total: Counter[bool] = Counter()
     confused: Counter[tuple[str, str]] = Counter()
     operator = CameraMovement()
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(clips):
-            move, disturbed = MOVES[number % len(MOVES)], number // len(MOVES) % 2 == 1
-            path = Path(folder) / "clip.mp4"
-            render(path, move, *rng.sample(photos, 2), rng, disturbed)
-            said = operator._measure(MediaRow({}, VideoMedia(VideoFile(str(path)))))
-            total[disturbed] += 1
-            right[disturbed] += said.get("camera_movement") == move
-            if said.get("camera_movement") != move:
-                confused[move, str(said.get("camera_movement"))] += 1
-                if verbose:
-                    values = {k: round(float(v), 4) for k, v in said.items() if not isinstance(v, str)}
-                    print(move, disturbed, said.get("camera_movement"), values)
+    for number in range(options.clips):
+        move, disturbed = MOVES[number % len(MOVES)], number // len(MOVES) % 2 == 1
+        path = scratch / "clip.mp4"
+        render(path, move, *rng.sample(photos, 2), rng, disturbed)
+        said = operator._measure(MediaRow({}, VideoMedia(VideoFile(str(path)))))
+        total[disturbed] += 1
+        right[disturbed] += said.get("camera_movement") == move
+        if said.get("camera_movement") != move:
+            confused[move, str(said.get("camera_movement"))] += 1
+            if options.verbose:
+                values = {k: round(float(v), 4) for k, v in said.items() if not isinstance(v, str)}
+                print(move, disturbed, said.get("camera_movement"), values)
     for disturbed in (False, True):
-        what = "with an object and shake" if disturbed else "plain"
-        print(f"{what:<26} {right[disturbed]} of {total[disturbed]} right ({right[disturbed] / max(1, total[disturbed]):.3f})")
+        what, least = ("moves named right, with an object and shake", 0.85) if disturbed else ("moves named right, plain", 0.92)
+        share = right[disturbed] / max(1, total[disturbed])
+        check(what, f"{right[disturbed]} of {total[disturbed]} ({share:.3f})", f">= {least}", share >= least)
     print("taken for another:", ", ".join(f"{a} for {b}: {n}" for (a, b), n in confused.most_common()))
 
 
-def size(data: Path) -> None:
+def size(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
     """Crops around the faces of portraits, of known height, and pictures of things at known distance."""
     import skimage.data
 
@@ -145,18 +142,4 @@ def size(data: Path) -> None:
         asked += 1
         right += said == truth or (near and said in SIZES)
         print(f"face of {wanted:.3f} of the height: {truth:<18} said {said}")
-    print(f"shot size by faces: {right} of {asked} right")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("camera", "size"))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--verbose", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.what == "size":
-        size(arguments.data)
-    else:
-        camera(arguments.data, arguments.clips, arguments.seed, arguments.verbose)
+    check("shot sizes by faces right (reported)", f"{right} of {asked}", "", True)

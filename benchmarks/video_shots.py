@@ -1,9 +1,6 @@
 """Shot detection against known transitions, and against PySceneDetect's published cut lists.
 
-    python benchmarks/video_shots.py truth --data ../shared/data [--videos 25] [--first 1000]
-    python benchmarks/video_shots.py published --data ../shared/data
-
-`truth`: videos made by `benchmarks/video_truth.py` (seeds from 1000 on use the half of the photographs on which nothing was tuned).
+`truth_table`: videos made by `benchmarks.video_truth` (seeds from 1000 on use the half of the photographs on which nothing was tuned).
 """
 
 import argparse
@@ -12,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from video_truth import Truth, load_materials, make
+import pyarrow as pa
 
+from benchmarks.common import Checks
+from benchmarks.video_truth import Truth, load_materials, make
+from operators.base import Batch
 from operators.testing import MediaRow
 from operators.video.cuts import DEFAULTS, found_cuts
 from operators.video.media import VideoMedia
@@ -38,9 +38,7 @@ def ours(**settings: Any) -> Callable[[str], Found]:
             return row(info, track, transitions, at)
 
         object.__setattr__(operator, "_row", keep)
-        from operators.base import Batch
-
-        operator.open()(Batch(__import__("pyarrow").table({"row": [0]}), [MediaRow({}, media)]))  # type: ignore[list-item]
+        operator.open()(Batch(pa.table({"row": [0]}), [MediaRow({}, media)]))
         return found
 
     return run
@@ -110,25 +108,31 @@ def f1(hits: int, wanted: int, false: int) -> float:
     return 2 * hits / (hits + wanted + false) if hits else 0.0
 
 
-def truth_table(data: Path, folder: Path, first: int, count: int, methods: list[str], verbose: bool) -> None:
-    materials = load_materials(data, 1 if first >= 1000 else 0)
-    truths = [make(folder, first + i, materials) for i in range(count)]
+def truth_table(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
+    materials = load_materials(options.data, 1 if options.first >= 1000 else 0)
+    folder, count = options.folder or scratch, options.videos
+    truths = [make(folder, options.first + i, materials) for i in range(count)]
     keys = ("hard", "hard hit", "gradual", "gradual hit", "gradual matched", "flashes", "flash hit", "false gradual", "false hard")
     print(f"{count} videos, {sum(t.frames for t in truths):,} frames")
     print(f"{'method':<30}{'hard F1':>9}{'gradual F1':>12}{'recall':>8}{'false cuts at flashes':>23}")
-    for name in methods:
+    for name in options.methods or METHODS:
         total = dict.fromkeys(keys, 0)
         for truth in truths:
-            score(truth, METHODS[name](truth.path), total, verbose)
+            score(truth, METHODS[name](truth.path), total, options.verbose)
         hard = f1(total["hard hit"], total["hard"], total["false hard"])
         gradual = f1(total["gradual hit"], total["gradual"], total["false gradual"])
         recall = total["gradual hit"] / max(1, total["gradual"])
         flashes = f"{total['flash hit']} of {total['flashes']} ({total['flash hit'] / max(1, total['flashes']):.1%})"
-        print(f"{name:<30}{hard:>9.3f}{gradual:>12.3f}{recall:>8.2f}{flashes:>23}   {total}")
+        print(f"{name:<30}{hard:>9.3f}{gradual:>12.3f}{recall:>8.2f}{flashes:>23}   {total}", flush=True)
+        if name == "goldsieve shots":
+            check("hard cuts, F1", f"{hard:.3f}", ">= 0.97", hard >= 0.97)
+            check("gradual transitions, F1", f"{gradual:.3f}", ">= 0.80", gradual >= 0.80)
+            check("flashes taken for cuts", flashes, "<= 2 %", total["flash hit"] <= 0.02 * total["flashes"])
 
 
-def published(data: Path) -> None:
+def published(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
     """PySceneDetect's own lists are in frames of the nominal rate; ours are times, so they are compared as frames of that rate."""
+    data = options.data
     lists = json.loads((data / "video" / "pyscenedetect_cuts.json").read_text())
     rates = {"goldeneye-vfr-drop3.mp4": 24000 / 1001}
     agreed = wanted = 0
@@ -152,20 +156,4 @@ def published(data: Path) -> None:
             same = len(frames) == len(cuts) and all(abs(a - b) <= 1 for a, b in zip(frames, cuts, strict=True))
             agreed, wanted = agreed + same, wanted + 1
             print(f"{name:<28}{detector:<20}{'same' if same else 'OTHER':<7}{frames} published {cuts}")
-    print(f"{agreed} of {wanted} lists reproduced within one frame")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("truth", "published"))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/goldsieve-video-truth"))
-    parser.add_argument("--videos", type=int, default=25)
-    parser.add_argument("--first", type=int, default=1000)
-    parser.add_argument("--methods", nargs="*", default=list(METHODS))
-    parser.add_argument("--verbose", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.what == "published":
-        published(arguments.data)
-    else:
-        truth_table(arguments.data, arguments.folder, arguments.first, arguments.videos, arguments.methods, arguments.verbose)
+    check("published lists reproduced within one frame", f"{agreed} of {wanted}", "all", agreed == wanted)

@@ -204,7 +204,9 @@ def make(folder: Path, seed: int, materials: Materials) -> Truth:
                 offset = rise
             if flashed and flashed[0] >= offset:
                 truth.flashes.append((begins + flashed[0], begins + flashed[1], flashed[2]))
-            pending = rng.choices(("cut", "dissolve", "fade black", "fade white"), (0.62, 0.2, 0.1, 0.08))[0] if number < shots - 1 else "cut"
+            pending = (
+                rng.choices(("cut", "dissolve", "fade black", "fade white"), (0.62, 0.2, 0.1, 0.08))[0] if number < shots - 1 else "cut"
+            )
             held = 0 if pending == "cut" else min(rng.randint(8, 30), (length - offset) // 2)
             if flashed and flashed[1] > length - held:
                 held, pending = 0, "cut"  # a flash within a transition would be neither

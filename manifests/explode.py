@@ -35,11 +35,12 @@ def explode_clips(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> Ex
         CREATE OR REPLACE TEMP TABLE wanted_clips AS
         SELECT *, {SAMPLE_ID} AS sample_id, {reference} AS ref_hash, {CLIP_HASH} AS media_hash
         FROM (
-            SELECT r.source, printf('%s#t=%.3f,%.3f', r.key, c.start_s, c.end_s) AS key, r.ordinal, r.uri, r.byte_offset, r.byte_length, r.stamp,
-                r.modality, r.caption, r.captions, r.caption_hash, r.metadata, r.license, r.author, r.source_url, r.sample_id AS parent_id,
+            SELECT r.source, printf('%s#t=%.3f,%.3f', r.key, c.start_s, c.end_s) AS key, r.ordinal, r.uri, r.byte_offset, r.byte_length,
+                r.stamp, r.modality, r.caption, r.captions, r.caption_hash, r.metadata, r.license, r.author, r.source_url, r.sample_id AS parent_id,
                 c.start_s AS span_start_s, c.end_s AS span_end_s, m.media_hash AS parent_media_hash, m.format, m.width, m.height, m.fps
             FROM refs r JOIN media m ON m.ref_hash = r.ref_hash
-            JOIN (SELECT key, unnest(clips) AS c FROM {signal_table("clips")} WHERE fingerprint = {quote(fingerprint)}) s ON s.key = m.media_hash
+            JOIN (SELECT key, unnest(clips) AS c FROM {signal_table("clips")} WHERE fingerprint = {quote(fingerprint)}) s
+            ON s.key = m.media_hash
             WHERE r.modality = 'video' AND r.parent_id IS NULL AND NOT r.vanished
         )
         """
@@ -47,7 +48,8 @@ def explode_clips(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> Ex
     have = "SELECT sample_id, ref_hash, caption_hash, metadata FROM refs WHERE parent_id IS NOT NULL AND NOT vanished"
     same = "h.ref_hash = w.ref_hash AND h.caption_hash = w.caption_hash AND h.metadata IS NOT DISTINCT FROM w.metadata"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE new_clips AS SELECT w.* FROM wanted_clips w ANTI JOIN ({have}) h ON h.sample_id = w.sample_id AND {same}"
+        "CREATE OR REPLACE TEMP TABLE new_clips AS "
+        f"SELECT w.* FROM wanted_clips w ANTI JOIN ({have}) h ON h.sample_id = w.sample_id AND {same}"
     )
     try:
         total, added = (_count(connection, table) for table in ("wanted_clips", "new_clips"))

@@ -146,9 +146,8 @@ def _exact_packets(source: Any, stream: Any, info: VideoInfo, span: tuple[float,
                 return None  # shown before the clip, but needed to decode it
             continue
         inside = at < span[1] - half
-        if not wanted and inside:
-            if not packet.is_keyframe or abs(at - span[0]) > max(half, 0.6 * base):
-                return None
+        if not wanted and inside and (not packet.is_keyframe or abs(at - span[0]) > max(half, 0.6 * base)):
+            return None
         if inside:
             if ended:
                 return None  # frames of the clip that refer to later ones

@@ -1,6 +1,7 @@
 """The video demo: films made of packaged pictures, with known cuts, moves and defects; the whole pipeline; what was caught and missed."""
 
 import io
+import itertools
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -195,7 +196,7 @@ def compare(films: Sequence[Film], rows: Sequence[dict[str, Any]]) -> tuple[list
     caught: dict[str, list[bool]] = {"frozen": [], "borders": [], "copy": []}
     for made in films:
         shots = whole[made.name]["shots"] or []
-        edges = [(a["end_s"], b["start_s"]) for a, b in zip(shots, shots[1:], strict=False)]
+        edges = [(a["end_s"], b["start_s"]) for a, b in itertools.pairwise(shots)]
         used: set[int] = set()
         for at, kind in made.cuts:
             slack = CUT_SLACK_S if kind == "cut" else GRADUAL_SLACK_S

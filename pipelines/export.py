@@ -96,7 +96,8 @@ def export(
 ) -> ExportResult:
     """Write the tier of the lake's current snapshot as shards, an index and a data card; record it in the lake.
 
-    Goes on where an interrupted call stopped. ``read`` is ``Reader().read``, ``open_video`` ``Reader().video``. ``workers`` shards are written at a time.
+    Goes on where an interrupted call stopped. ``read`` is ``Reader().read``, ``open_video`` ``Reader().video``.
+    ``workers`` shards are written at a time.
     ``progress(done, total)`` is called after every sample, from any writer thread, one call at a time. Raises `UsageError` when the tier is
     empty, or the folder holds something else than this export (``overwrite`` replaces another export, nothing else).
     """

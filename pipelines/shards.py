@@ -1,7 +1,8 @@
 """Writes one WebDataset shard: a tar file whose bytes depend on the samples alone.
 
 A sample is two or three adjacent members, ``<sample_id>.<ext>`` (media), ``<sample_id>.json`` (everything known) and
-``<sample_id>.txt`` (caption; absent when there is none); a clip may have stills, ``<sample_id>.frame0.jpg``, ... . Headers are POSIX ustar (IEEE 1003.1-1988) with owner 0 and
+``<sample_id>.txt`` (caption; absent when there is none); a clip may have stills, ``<sample_id>.frame0.jpg`` and so on.
+Headers are POSIX ustar (IEEE 1003.1-1988) with owner 0 and
 time 0. They are made here because tarfile and webdataset.TarWriter spend longer on three headers than the disk on a
 small picture.
 """

@@ -230,7 +230,13 @@ class Worker:
         message = None
         try:
             info = media.info
-            fact |= {"format": info.format, "width": info.width, "height": info.height, "duration_s": info.duration_s or None, "fps": info.fps}
+            fact |= {
+                "format": info.format,
+                "width": info.width,
+                "height": info.height,
+                "duration_s": info.duration_s or None,
+                "fps": info.fps,
+            }
         except MediaError as error:
             message = str(error)
         if known is None:

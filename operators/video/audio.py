@@ -70,5 +70,3 @@ class Speech:
     def _measure(self, row: Row) -> dict[str, Any]:
         facts = row.view(WITH_SPEECH)
         return {"speech_share": facts.speech if facts is not None else None}
-
-

@@ -36,7 +36,11 @@ class CameraMovement:
     reads = Reads(views=(VIEW,))
     adds = pa.schema(
         [
-            field("camera_movement", pa.string(), "static, pan_left, pan_right, tilt_up, tilt_down, zoom_in, zoom_out, roll, handheld, complex"),
+            field(
+                "camera_movement",
+                pa.string(),
+                "static, pan_left, pan_right, tilt_up, tilt_down, zoom_in, zoom_out, roll, handheld, complex",
+            ),
             field("camera_pan", pa.float32(), "speed of the view to the right", "widths/s"),
             field("camera_tilt", pa.float32(), "speed of the view upwards", "heights/s"),
             field("camera_zoom", pa.float32(), "growth of the picture; negative: it shrinks", "ln/s"),

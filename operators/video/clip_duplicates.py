@@ -40,7 +40,9 @@ class ClipDuplicates:
             field("clip_duplicate", pa.bool_(), "another clip that shows the same is kept instead of this one"),
             field("clip_duplicate_of", pa.uuid(), "the kept clip; null for a kept or unique one", "sample_id"),
             field("clip_group", pa.uuid(), "the kept clip, for every member of a set of copies; null for a unique one", "sample_id"),
-            field("clip_overlap", pa.float32(), "share of the shorter clip's hashes that agree with the kept one; null for a kept one", "0-1"),
+            field(
+                "clip_overlap", pa.float32(), "share of the shorter clip's hashes that agree with the kept one; null for a kept one", "0-1"
+            ),
         ]
     )
 

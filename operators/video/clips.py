@@ -1,5 +1,6 @@
 """Clips: the parts of shots that are worth keeping as samples of their own."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ SPAN = pa.struct([pa.field("start_s", pa.float64()), pa.field("end_s", pa.float6
 
 @dataclass(frozen=True)
 class Clips:
-    """Chooses clips out of a video's shots; each becomes a sample of its own (`parent_id`, `span_start_s`, `span_end_s`). No file is written.
+    """Chooses clips out of a video's shots; each becomes a sample with `parent_id`, `span_start_s`, `span_end_s`. No file is written.
 
     ``min_s``, ``max_s``: lengths wanted, in seconds. A longer shot is cut into equal parts (``split``), or left out. ``trim_s`` is taken
     off both ends of every shot, because detectors and editors are off by a frame or two, and more after a dissolve. The shot that touches
@@ -70,4 +71,4 @@ class Clips:
         if parts > 1 and length / parts < self.min_s:
             parts = max(1, int(length / self.min_s))
         edges = [start + length * i / parts for i in range(parts)] + [end]
-        return [{"start_s": a, "end_s": b} for a, b in zip(edges, edges[1:], strict=False)]
+        return [{"start_s": a, "end_s": b} for a, b in itertools.pairwise(edges)]

@@ -28,7 +28,8 @@ class MotionTrack:
     The camera's share of the motion: ``dx``, ``dy``: shift of the picture's middle, as a share of the width, to the right and down;
     ``scale``: natural logarithm of the growth; ``turn``: radians, clockwise; ``inliers``: share of the corners that agree (0: none could
     be tracked, and the four are 0). ``flow``: mean length of the dense flow, as a share of the height; ``own``: the same without the
-    camera's share. ``far``: mean length of Farneback's flow over half a second, in pixels of the native size, for each such pair. ``aspect``: width over height.
+    camera's share. ``far``: mean length of Farneback's flow over half a second, in pixels of the native size, for each such pair.
+    ``aspect``: width over height.
     """
 
     times: Floats
@@ -89,7 +90,9 @@ class _Gathering:
         dx, dy, scale, turn = camera[:4]
         grow, cos, sin = np.exp(scale), np.cos(turn), np.sin(turn)
         fitted = np.stack([dx * width + grow * (cos * x - sin * y) - x, dy * width + grow * (sin * x + cos * y) - y], axis=-1)
-        return float(np.hypot(*np.moveaxis(flow, -1, 0)).mean()) / height, float(np.hypot(*np.moveaxis(flow - fitted, -1, 0)).mean()) / height
+        return float(np.hypot(*np.moveaxis(flow, -1, 0)).mean()) / height, float(
+            np.hypot(*np.moveaxis(flow - fitted, -1, 0)).mean()
+        ) / height
 
     def finish(self) -> MotionTrack:
         table = np.array(self.rows, np.float64).reshape(-1, 9)

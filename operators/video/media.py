@@ -45,7 +45,12 @@ class VideoMedia:
     """
 
     def __init__(
-        self, file: VideoFile, span: tuple[float, float] | None = None, views: Collection[View] = (), limits: Limits = Limits(), threads: int = 1
+        self,
+        file: VideoFile,
+        span: tuple[float, float] | None = None,
+        views: Collection[View] = (),
+        limits: Limits = Limits(),
+        threads: int = 1,
     ) -> None:
         self.file, self.span, self._views, self._limits, self._threads = file, span, tuple(views), limits, threads
         self._known: dict[Any, Any] = {}

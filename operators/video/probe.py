@@ -1,7 +1,6 @@
 """What a video says about itself: `VideoInfo`, and the errors of files that are none."""
 
 import contextlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,9 +30,12 @@ FIELDS = (2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """``width``, ``height``: as displayed, in square pixels, upright; ``stored_*``: as in the stream. ``rotation``: quarter turns to the
-    left that make it upright, 0-3. ``start_s``: time of the first frame; ``duration_s`` counts from there, 0 where nothing tells.
-    ``fps``: average. ``hdr``: "pq", "hlg" or "". ``matrix``, ``full_range``: how YUV becomes RGB (H.273 number). Bit rates in bits a second."""
+    """What a video says about itself.
+
+    ``width``, ``height``: as displayed, in square pixels, upright; ``stored_*``: as in the stream. ``rotation``: quarter turns to the left
+    that make it upright, 0-3. ``start_s``: time of the first frame; ``duration_s`` counts from there, 0 where nothing tells. ``fps``:
+    average. ``hdr``: "pq", "hlg" or "". ``matrix``, ``full_range``: how YUV becomes RGB (H.273 number). Bit rates in bits a second.
+    """
 
     format: str
     codec: str

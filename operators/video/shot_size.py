@@ -27,8 +27,8 @@ PROMPTS = {
 class ShotSize:
     """Shot size: extreme_close_up, close_up, medium_close_up, medium, wide or extreme_wide.
 
-    Where there is a face, from its height in the frame; `shot_size_by` then says `face`. Else the encoder's guess (`encoder`), zero-shot and
-    weak, which knows only close_up, medium, wide and extreme_wide. People seen from behind count as no person.
+    Where there is a face, from its height in the frame; `shot_size_by` then says `face`. Else the encoder's guess (`encoder`), zero-shot
+    and weak, which knows only close_up, medium, wide and extreme_wide. People seen from behind count as no person.
     ``encoder``, ``precision``, ``device``, ``batch_size`` and ``weights``: as for `frame_embeddings`, which must have the same encoder.
     """
 

@@ -1,5 +1,6 @@
 """Shots: where a video is cut, and how."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -114,7 +115,7 @@ def shot_list(track: FrameTrack, found: list[Transition], end_s: float, start_s:
     """The stretches between transitions, as values of `SHOT`. ``end_s``: when the last frame ends; ``start_s``: the file's clock then."""
     edges = [Transition(0, 0, "cut"), *found, Transition(len(track), len(track), "cut")]
     shots = []
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in itertools.pairwise(edges):
         first, stop = left.last, right.first
         if stop <= first:
             continue

@@ -29,7 +29,7 @@ UNIFORM_STD = 5.0
 
 @dataclass(frozen=True)
 class Transition:
-    """From one shot to the next: frames ``first`` up to and without ``last`` belong to neither (a cut has none). ``last`` begins the next."""
+    """Frames ``first`` up to and without ``last`` belong to neither shot (a cut has none); with ``last`` the next one begins."""
 
     first: int
     last: int
@@ -162,6 +162,7 @@ def _returns(track: FrameTrack, first: int, last: int, fps: float) -> bool:
         return False
     before, after = (track.thumbs[i].astype(np.float32).ravel() for i in (first - 1, last))
     same = alike(before, after) or (last - first <= SHORT_S * fps and correlation(before, after) >= 0.8)
+    same = same or _moved(track.thumbs[first - 1], track.thumbs[last])
     return bool(same and track.level[first:last].max(initial=0) > track.level[first - 1] + 20)
 
 

@@ -31,7 +31,12 @@ class VideoFaces:
         [
             field("video_face_count", pa.int32(), "most faces in one frame", "count"),
             field("video_face_share", pa.float32(), "share of the frames with a face", "0-1"),
-            field("video_face_height", pa.float32(), "height of the largest face over the frame's, median of the frames with one; 0: none", "0-1"),
+            field(
+                "video_face_height",
+                pa.float32(),
+                "height of the largest face over the frame's, median of the frames with one; 0: none",
+                "0-1",
+            ),
         ]
     )
 

@@ -34,7 +34,9 @@ class VideoText:
             *reduced_fields("video", PICTURES, ("text_area",)),
             field("video_text_share", pa.float32(), "share of the frames with text", "0-1"),
             field("video_subtitle_share", pa.float32(), "share of the frames with text in their lowest 30 %", "0-1"),
-            field("video_watermark_text", pa.string(), "watermark-like text (see `text_area`) of the first frame that has some; null: none"),
+            field(
+                "video_watermark_text", pa.string(), "watermark-like text (see `text_area`) of the first frame that has some; null: none"
+            ),
         ]
     )
 

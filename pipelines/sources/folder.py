@@ -69,7 +69,13 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES) -> Iterator[Row]:
 
 
 def list_files(
-    source: str, folder: str, real_root: str, entries: list[os.DirEntry[str]], ignored: Counter[str], caption_key: str | None, medium: Medium
+    source: str,
+    folder: str,
+    real_root: str,
+    entries: list[os.DirEntry[str]],
+    ignored: Counter[str],
+    caption_key: str | None,
+    medium: Medium,
 ) -> Iterator[Row]:
     sidecars: dict[str, list[os.DirEntry[str]]] = {}
     media: list[tuple[str, os.DirEntry[str]]] = []

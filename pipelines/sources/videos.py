@@ -18,13 +18,15 @@ def list_videos(spec: SourceSpec) -> Iterator[Row]:
         yield from list_folder(spec, VIDEOS)
         return
     paths = expand(spec.path)
-    source, base = source_name(spec), os.path.dirname(os.path.commonprefix(paths)) or os.curdir
+    source, base = source_name(spec), os.path.commonpath([os.path.dirname(path) for path in paths])
     for folder in dict.fromkeys(os.path.dirname(path) for path in paths):
         named = {os.path.basename(path) for path in paths if os.path.dirname(path) == folder}
         stems = {os.path.splitext(name)[0] for name in named}
         with os.scandir(folder) as entries:
             # The videos that were named, and what lies beside them under their names.
-            near = [e for e in entries if e.name in named or (not e.name.lower().endswith(ENDINGS) and os.path.splitext(e.name)[0] in stems)]
+            near = [
+                e for e in entries if e.name in named or (not e.name.lower().endswith(ENDINGS) and os.path.splitext(e.name)[0] in stems)
+            ]
         near.sort(key=lambda entry: entry.name)
         relative = os.path.relpath(folder, base)
         yield from list_files(source, relative, os.path.realpath(folder), near, Counter(), spec.caption_column, VIDEOS)

@@ -141,8 +141,15 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         "is_protected": [False, False, False, True],
     }
     values |= embeddings()
-    values |= {"frame_embeddings": [values["image_embedding"][:3], values["image_embedding"][2:4], None], "video_face_height": [0.0, 0.3, None]}
-    values |= {"shots": [[SHOT, SHOT | {"start_s": 30.0, "end_s": 45.0}], [], None], "video_damage": [None, "truncated"], "fps": [25.0, None]}
+    values |= {
+        "frame_embeddings": [values["image_embedding"][:3], values["image_embedding"][2:4], None],
+        "video_face_height": [0.0, 0.3, None],
+    }
+    values |= {
+        "shots": [[SHOT, SHOT | {"start_s": 30.0, "end_s": 45.0}], [], None],
+        "video_damage": [None, "truncated"],
+        "fps": [25.0, None],
+    }
     values |= {"clip_hashes": [[5, 6, 7, 8], [5, 6, 7, 9], [1 << 60], None], "clip_hash_times": [[0.0, 0.25, 0.5, 0.75]]}
     values |= {"style": ["photo", "anime", None], "over_smooth": [0.0, 0.3, None], "texture_loss": [1.5, 3.0, None], "moire": [8.0, 20.0]}
     values |= {"upsampling_grid": [0.0, 0.5], "banding": [0.0, 7.0, None], "oversharpen_halo": [0.1, 0.2]}
