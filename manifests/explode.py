@@ -36,7 +36,8 @@ def explode_clips(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> Ex
         SELECT *, {SAMPLE_ID} AS sample_id, {reference} AS ref_hash, {CLIP_HASH} AS media_hash
         FROM (
             SELECT r.source, printf('%s#t=%.3f,%.3f', r.key, c.start_s, c.end_s) AS key, r.ordinal, r.uri, r.byte_offset, r.byte_length,
-                r.stamp, r.modality, r.caption, r.captions, r.caption_hash, r.metadata, r.license, r.author, r.source_url, r.sample_id AS parent_id,
+                r.stamp, r.modality, r.caption, r.captions, r.caption_hash, r.metadata, r.license, r.author, r.source_url,
+                r.sample_id AS parent_id,
                 c.start_s AS span_start_s, c.end_s AS span_end_s, m.media_hash AS parent_media_hash, m.format, m.width, m.height, m.fps
             FROM refs r JOIN media m ON m.ref_hash = r.ref_hash
             JOIN (SELECT key, unnest(clips) AS c FROM {signal_table("clips")} WHERE fingerprint = {quote(fingerprint)}) s

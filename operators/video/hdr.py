@@ -29,7 +29,8 @@ def tone_map(rgb16: npt.NDArray[np.uint16], transfer: str) -> npt.NDArray[np.uin
     shown = luminance * (1 + luminance / (peak * peak)) / (1 + luminance)
     scale = np.divide(shown, luminance, out=np.zeros_like(shown), where=luminance > 1e-6)
     mapped = np.clip(light * scale[..., None], 0, 1)
-    return np.take(_srgb(), (mapped * 4095 + 0.5).astype(np.uint16))
+    shown8: npt.NDArray[np.uint8] = np.take(_srgb(), (mapped * 4095 + 0.5).astype(np.uint16))
+    return shown8
 
 
 @lru_cache(maxsize=2)
