@@ -3,10 +3,12 @@
 #   PYTHON=python3.12            which Python makes the environment (3.11 or newer)
 #   TORCH=cpu                    PyTorch's CPU-only build, a tenth of the download (or cu126, cu130, ... for a CUDA version)
 #   PIP_ARGS="..."               anything else pip should be told
+#   JOBS=4                       processes that run the tests (each may load PyTorch: about 1.5 GB)
 
 PYTHON ?= python3
 TORCH ?=
 PIP_ARGS ?=
+JOBS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -18,7 +20,7 @@ demo: env
 	$(BIN)/goldsieve demo demo
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: env
 	$(BIN)/ruff check .

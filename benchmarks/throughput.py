@@ -1,4 +1,4 @@
-"""Throughput of one pass (read, hash, decode, phash, image_quality, write) inline and on Ray, beside two other tools.
+"""Throughput of one pass (read, hash, decode, phash, image_quality, write) inline and on Ray, beside two other tools and bare decoding.
 
     python -m benchmarks.throughput [--quick] [--images 5000] [--many 50000] [--rounds 3] [--peers DIR | --no-peers]
 
@@ -9,11 +9,8 @@ Method and figures: docs/benchmarks.md.
 """
 
 import argparse
-import io
-import itertools
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -21,81 +18,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image, ImageOps
 
-SIZE = (640, 480)
-PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
+from benchmarks.pictures import make_many, make_pictures, warm
+
 PEERS = Path(__file__).parent / "peers"
 TOOLS = {"cleanvision": "cleanvision_issues.py", "data-juicer": "data_juicer_dedup.py"}
-FILES_PER_FOLDER = 1000
-
-
-# pictures
-
-
-def photographs() -> list[Image.Image]:
-    """What the pictures are cropped from, all of at least 320x240."""
-    if PHOTOS.is_dir():
-        images = [ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in sorted(PHOTOS.glob("*.jpg"))]
-    else:
-        from pipelines.demo_pictures import PICTURES
-
-        images = [picture.open() for picture in PICTURES]
-    return [image for image in images if image.width >= 320 and image.height >= 240]
-
-
-_photographs: list[Image.Image] = []
-
-
-def write_pictures(folder: Path, numbers: range, quality: int) -> int:
-    """Write some of the pictures, each a crop of its own; returns their bytes. Number n is always the same picture."""
-    if not _photographs:
-        _photographs.extend(photographs())
-    total = 0
-    for n in numbers:
-        rng = random.Random(n)
-        image = _photographs[n % len(_photographs)]
-        share = rng.uniform(0.8, 1.0) * min(image.width / 4, image.height / 3)
-        width, height = share * 4, share * 3
-        left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
-        crop = image.resize(SIZE, Image.Resampling.LANCZOS, (left, top, left + width, top + height))
-        crop = ImageOps.mirror(crop) if rng.random() < 0.5 else crop
-        buffer = io.BytesIO()
-        crop.save(buffer, "JPEG", quality=quality)
-        path = folder / f"{n // FILES_PER_FOLDER:03d}" / f"{n:06d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(buffer.getvalue())
-        total += buffer.tell()
-    return total
-
-
-def make_pictures(folder: Path, count: int, quality: int) -> None:
-    jobs = [range(i, min(i + 100, count)) for i in range(0, count, 100)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        total = sum(pool.map(write_pictures, itertools.repeat(folder), jobs, itertools.repeat(quality)))
-    print(f"{count} pictures of 640x480, JPEG quality {quality}, {total / count / 1000:.1f} kB each on average", flush=True)
-
-
-def make_many(few: Path, folder: Path, count: int) -> None:
-    """``count`` files: the pictures over and over, told apart by a comment segment behind the start marker."""
-    sources = sorted(few.rglob("*.jpg"))
-    for n in range(count):
-        data = sources[n % len(sources)].read_bytes()
-        comment = f"copy {n:08d}".encode()
-        path = folder / f"{n // FILES_PER_FOLDER:03d}" / f"{n:06d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:])
-
-
-def warm(folder: Path) -> None:
-    """Bring the files into the page cache."""
-    for path in folder.rglob("*.jpg"):
-        path.read_bytes()
 
 
 # ours
@@ -152,6 +84,21 @@ def measure_folder(engine_name: Any, folder: Path, lake_folder: Path) -> dict[st
     }
 
 
+def decode_folder(folder: Path) -> dict[str, Any]:
+    """Nothing but read and decode at half scale in colour, as the pass does it, a thread a core: what no pass can beat."""
+    import simplejpeg
+
+    def decode(path: Path) -> None:
+        simplejpeg.decode_jpeg(path.read_bytes(), "RGB", min_width=320, min_height=240, min_factor=2)
+
+    paths = sorted(folder.rglob("*.jpg"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(decode, paths[:200]))
+        started = time.perf_counter()
+        list(pool.map(decode, paths))
+    return {"images": len(paths), "seconds": time.perf_counter() - started, "version": "bare decoding at half scale"}
+
+
 # running things and watching their memory
 
 
@@ -196,6 +143,10 @@ def run_json(command: list[str], environment: dict[str, str] | None = None) -> d
 def ours(engine: str, folder: Path, scratch: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=scratch) as lake:
         return run_json([sys.executable, "-m", "benchmarks.throughput", "--measure", engine, str(folder), f"{lake}/lake"])
+
+
+def bare(folder: Path) -> dict[str, Any]:
+    return run_json([sys.executable, "-m", "benchmarks.throughput", "--decode", str(folder)])
 
 
 def peer(name: str, folder: Path, environments: Path) -> dict[str, Any]:
@@ -246,7 +197,11 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="where the other tools' environments are kept (default: a temporary folder)")
     parser.add_argument("--no-peers", action="store_true", help="only Goldsieve")
     parser.add_argument("--measure", nargs=3, metavar=("ENGINE", "FOLDER", "LAKE"), help=argparse.SUPPRESS)
+    parser.add_argument("--decode", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.decode:
+        print(json.dumps(decode_folder(options.decode)))
+        return
     if options.measure:
         engine, folder, lake = options.measure
         print(json.dumps(measure_folder(engine, Path(folder), Path(lake))))
@@ -262,7 +217,7 @@ def report(options: argparse.Namespace, scratch: Path) -> None:
     print(f"{os.cpu_count()} cores, load {load()}, Python {sys.version.split()[0]}, pyarrow {pa.__version__}", flush=True)
     make_pictures(few, options.images, options.quality)
     warm(few)
-    programs: dict[str, Callable[[], dict[str, Any]]] = {"inline": lambda: ours("inline", few, scratch)}
+    programs: dict[str, Callable[[], dict[str, Any]]] = {"inline": lambda: ours("inline", few, scratch), "decoding": lambda: bare(few)}
     if not options.no_peers:
         environments = options.peers or scratch / "environments"
         programs |= {name: lambda name=name: peer(name, few, environments) for name in TOOLS}  # type: ignore[misc]

@@ -145,8 +145,9 @@ def wide_rows_sql(connection: duckdb.DuckDBPyConnection, sample_ids: Sequence[st
     by_name = {o.name: o for o in operators}
     for name in (EXACT, NEAR):
         if name in by_name:
-            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {listed(kept)} AND fingerprint = ?"
-            kept += [row[0] for row in connection.execute(query, [by_name[name].fingerprint]).fetchall()]
+            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {listed(kept)}"
+            query += f" AND fingerprint = {quote(by_name[name].fingerprint)}"
+            kept += [row[0] for row in connection.execute(query).fetchall()]
     keys = {
         "sample": ids,
         "ref": ref_hashes,

@@ -4,6 +4,7 @@ from operators.aesthetic import Aesthetic
 from operators.aigc_score import AigcScore
 from operators.banding import Banding
 from operators.base import Operator
+from operators.caption_agreement import CaptionAgreement
 from operators.caption_duplicates import CaptionDuplicates
 from operators.caption_quality import CaptionQuality
 from operators.clip_score import ClipScore
@@ -63,7 +64,7 @@ VIDEO: tuple[Operator, ...] = (
 OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
     *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
-    *(ImageEmbedding(), TextEmbedding(), ClipScore(), Aesthetic(), Style(), Concept(), ZeroShot()),
+    *(ImageEmbedding(), TextEmbedding(), ClipScore(), CaptionAgreement(), Aesthetic(), Style(), Concept(), ZeroShot()),
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     AigcScore(),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),

@@ -16,7 +16,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "animated": ("silver.still",),
     "junk caption": ("gold.described", "gold.no contacts"),
     "empty caption": ("gold.described",),
-    "wrong caption": ("gold.matches",),
+    "wrong caption": ("gold.matches", "gold.agrees"),
 }
 """The rules that are there to catch each planted defect. A defect whose rules are not in the recipe is not measured."""
 

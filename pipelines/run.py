@@ -138,10 +138,11 @@ def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
 
 def tier_counts(lake: Lake) -> dict[str, int]:
     """Samples by tier as ``wide`` shows them, most frequent first."""
+    # Rows of vanished samples may be among the tiers; to look for them costs a join, and few lakes have any.
+    there = "sample_id IN (SELECT sample_id FROM refs WHERE NOT vanished)" if lake.value("SELECT bool_or(vanished) FROM refs") else "true"
     rows = lake.rows(
-        """WITH latest AS (
-            SELECT t.tier FROM tiers t SEMI JOIN (SELECT sample_id FROM refs WHERE NOT vanished) r ON r.sample_id = t.sample_id
-            WHERE t.recipe = (SELECT arg_max(recipe, applied_at) FROM tierings))
+        f"""WITH latest AS (
+            SELECT tier FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AND {there})
         SELECT tier, count(*) AS n FROM latest GROUP BY tier
         UNION ALL SELECT 'no tier', (SELECT count(*) FROM refs WHERE NOT vanished) - (SELECT count(*) FROM latest)"""
     )

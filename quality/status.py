@@ -6,25 +6,29 @@ from typing import Any
 from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
-from manifests.wide import KEY_COLUMN, current_operators
+from manifests.wide import KEY_COLUMN, current_operators, narrow
 
 REASON_LENGTH = 120
 
 
 def status(lake: Lake) -> dict[str, Any]:
     """Samples, sources, tiers, coverage of every operator, failed rules, errors by reason, the last runs and exports."""
+    # Not ``wide`` itself, which joins every table there is.
+    tiered, failing = narrow(lake.connection, "tier", "failed_rules"), narrow(lake.connection, "error")
     rules = lake.rows(
-        """SELECT rule, count(*) AS samples FROM (SELECT unnest(failed_rules) AS rule FROM wide)
+        f"""SELECT rule, count(*) AS samples FROM (SELECT unnest(failed_rules) AS rule FROM {tiered})
         GROUP BY rule ORDER BY samples DESC, rule"""
     )
     return {
         "lake": str(lake.address),
         "snapshot": lake.snapshot(),
-        "samples": lake.value("SELECT count(*) FROM wide"),
-        "vanished": lake.value("SELECT count(*) FROM samples WHERE vanished"),
-        "sources": lake.rows('SELECT source, count(*) AS samples, count("error") AS failed FROM wide GROUP BY source ORDER BY source'),
+        "samples": lake.value("SELECT count(*) FROM refs WHERE NOT vanished"),
+        "vanished": lake.value("SELECT count(*) FROM refs WHERE vanished"),
+        "sources": lake.rows(
+            f'SELECT source, count(*) AS samples, count("error") AS failed FROM {failing} GROUP BY source ORDER BY source'
+        ),
         "tiers": lake.rows(
-            "SELECT coalesce(tier, 'no tier') AS tier, count(*) AS samples FROM wide GROUP BY ALL ORDER BY samples DESC, tier"
+            f"SELECT coalesce(tier, 'no tier') AS tier, count(*) AS samples FROM {tiered} GROUP BY ALL ORDER BY samples DESC, tier"
         ),
         "operators": [coverage(lake, o.name, o.fingerprint, KEY_COLUMN[o.keyed_by]) for o in current_operators(lake.connection)],
         "failed_rules": rules,
@@ -57,5 +61,6 @@ def errors(lake: Lake, limit: int = 20) -> list[dict[str, Any]]:
     return lake.rows(
         f"""SELECT regexp_replace(left("error", {REASON_LENGTH}), '[0-9]+', 'N', 'g') AS reason, count(*) AS samples,
             min(key) AS first_key, any_value("error") AS example
-        FROM wide WHERE "error" IS NOT NULL GROUP BY reason ORDER BY samples DESC, reason LIMIT {int(limit)}"""
+        FROM {narrow(lake.connection, "error")} WHERE "error" IS NOT NULL
+        GROUP BY reason ORDER BY samples DESC, reason LIMIT {int(limit)}"""
     )

@@ -7,10 +7,22 @@ from typing import Any
 from uuid import UUID
 
 from manifests import Lake
+from manifests.connection import quote
 from manifests.errors import UsageError
 from manifests.tables import signal_table
-from manifests.wide import DUPLICATE_COLUMNS, EVIDENCE, KEY_COLUMN, KINDS, SAMPLE_COLUMNS, current_operators, wide_columns, wide_rows_sql
+from manifests.wide import (
+    DUPLICATE_COLUMNS,
+    EVIDENCE,
+    KEY_COLUMN,
+    KINDS,
+    SAMPLE_COLUMNS,
+    CurrentOperator,
+    current_operators,
+    wide_columns,
+    wide_rows_sql,
+)
 
+TIME = "%Y-%m-%d %H:%M:%S UTC"
 MAX_MATCHES = 10
 MAX_MEMBERS = 50
 """Members of a duplicate group that are shown."""
@@ -58,23 +70,19 @@ def why(lake: Lake, name: str) -> Story:
 
 def _story(lake: Lake, name: str) -> Story:
     sample_id = find_sample(lake, name)
-    row = lake.rows(wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules"))
+    rows = wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules")
+    # As text: pyarrow would import pandas to give a time.
+    row = lake.rows(f"SELECT * REPLACE (strftime(ingested_at, '{TIME}') AS ingested_at) FROM ({rows})")
     if not row:
         raise UsageError(f"The sample {name} has vanished from its source; `goldsieve sql` shows it in the table samples.")
     (wide,) = row
     failures: list[str] = [wide["sample_error"]] if wide["sample_error"] else []
-    signals, lineage = {}, []
-    for operator in current_operators(lake.connection):
-        key = wide[KEY_COLUMN[operator.keyed_by]]
-        found = lake.rows(
-            f"""SELECT s.*, r.command, strftime(r.started_at, '%Y-%m-%d %H:%M:%S UTC') AS run_started, r.host, r.engine
-            FROM {signal_table(operator.name)} s LEFT JOIN runs r USING (run_id) WHERE s.key = ? AND s.fingerprint = ?""",
-            [key, operator.fingerprint],
-        )
-        if not found:
+    signals: dict[str, dict[str, Any]] = {}
+    lineage: list[dict[str, Any]] = []
+    for operator, signal, run in measured(lake, wide):
+        if signal is None:
             lineage.append({"operator": operator.name, "state": "not measured"})
             continue
-        (signal,) = found
         failures += [f"{operator.name}: {signal['error']}"] if signal["error"] else []
         signals[operator.name] = {c: signal[c] for c in operator.columns} | ({"error": signal["error"]} if signal["error"] else {})
         lineage.append(
@@ -83,9 +91,7 @@ def _story(lake: Lake, name: str) -> Story:
                 "state": "failed" if signal["error"] else "measured",
                 "fingerprint": operator.fingerprint,
                 "run": signal["run_id"],
-                "run_started": signal["run_started"],
-                "host": signal["host"],
-                "engine": signal["engine"],
+                **{c: run.get(c) for c in ("run_started", "host", "engine")},
             }
         )
     same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
@@ -93,28 +99,39 @@ def _story(lake: Lake, name: str) -> Story:
     return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage))
 
 
+def measured(lake: Lake, wide: Mapping[str, Any]) -> list[tuple[CurrentOperator, Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """Every operator with its row for this sample (None: not measured) and the run that measured it."""
+    operators = current_operators(lake.connection)
+    rows = []
+    for operator in operators:  # one by one: a join of them all takes longer, as each table is read by its key alone
+        found = lake.rows(
+            f"""SELECT * FROM {signal_table(operator.name)}
+            WHERE key = {literal(wide[KEY_COLUMN[operator.keyed_by]])} AND fingerprint = {quote(operator.fingerprint)}"""
+        )
+        rows.append(found[0] if found else None)
+    runs = lake.rows(f"SELECT run_id, strftime(started_at, '{TIME}') AS run_started, host, engine FROM runs")
+    by_id = {run["run_id"]: run for run in runs}
+    return [(o, row, by_id.get(row["run_id"], {}) if row else {}) for o, row in zip(operators, rows, strict=True)]
+
+
 def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     """The members of a duplicate group, the kept one first; of a large group the first by key."""
     operators = current_operators(lake.connection)
     # Looked up table by table, copies of copies last: a filter on ``wide`` would join it all.
-    members, parameters = "SELECT CAST($group AS UUID) AS id", {"group": group}
+    kept = literal(group)
+    members = f"SELECT {kept} AS id"
     for operator in sorted((o for o in operators if o.name in KINDS), key=lambda o: list(KINDS).index(o.name), reverse=True):
         of = f"{KINDS[operator.name][1]}_duplicate_of"
-        members += f" UNION SELECT key FROM {signal_table(operator.name)} WHERE {of} IN ({members}) AND fingerprint = ${operator.name}"
-        parameters[operator.name] = operator.fingerprint
+        members += f" UNION SELECT key FROM {signal_table(operator.name)} WHERE {of} IN ({members})"
+        members += f" AND fingerprint = {quote(operator.fingerprint)}"
     found = lake.rows(
         f"""SELECT CAST(sample_id AS VARCHAR) AS id FROM refs WHERE sample_id IN ({members}) AND NOT vanished
-        ORDER BY sample_id <> $group, key LIMIT {MAX_MEMBERS}""",
-        parameters,
+        ORDER BY sample_id <> {kept}, key LIMIT {MAX_MEMBERS}"""
     )
     shown = wide_columns(operators)
     columns = ", ".join(["sample_id, source, key, width, height, duplicate_kind, is_duplicate", *(c for c in EVIDENCE if c in shown)])
     rows = wide_rows_sql(lake.connection, [row["id"] for row in found], columns, "duplicate_group")
-    return lake.rows(
-        f"""SELECT {columns} FROM ({rows}) WHERE duplicate_group = $group
-        ORDER BY is_duplicate, key""",
-        {"group": group},
-    )
+    return lake.rows(f"SELECT {columns} FROM ({rows}) WHERE duplicate_group = {kept} ORDER BY is_duplicate, key")
 
 
 def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
@@ -137,16 +154,20 @@ def verdicts(lake: Lake, wide: Mapping[str, Any]) -> tuple[Verdict, ...]:
     return tuple(found)
 
 
+def literal(value: Any) -> str:
+    """An id as SQL. Not a parameter: the first one that DuckDB's client is given makes it import pandas, a third of a second."""
+    return "NULL" if value is None else f"CAST({quote(str(value))} AS UUID)"
+
+
 def find_sample(lake: Lake, name: str) -> str:
     """The id of the one sample that ``name`` means."""
     try:
         return str(UUID(name))
     except ValueError:
         pass
-    for condition in ("key = $name", "uri = $name", "ends_with(key, $name) OR ends_with(uri, $name)"):
-        rows = lake.rows(
-            f"SELECT CAST(sample_id AS VARCHAR) AS id, source, key FROM samples WHERE {condition} LIMIT {MAX_MATCHES + 1}", {"name": name}
-        )
+    text = quote(name)
+    for condition in (f"key = {text}", f"uri = {text}", f"ends_with(key, {text}) OR ends_with(uri, {text})"):
+        rows = lake.rows(f"SELECT CAST(sample_id AS VARCHAR) AS id, source, key FROM refs WHERE {condition} LIMIT {MAX_MATCHES + 1}")
         if len(rows) == 1:
             return str(rows[0]["id"])
         if rows:

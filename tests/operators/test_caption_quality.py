@@ -170,7 +170,7 @@ def test_numbers_that_are_no_telephone(measure: BatchFn, caption: str) -> None:
     assert not describe(measure, [caption])[0]["caption_has_phone"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=300))
 def test_any_text_is_described(caption: str) -> None:
     try:

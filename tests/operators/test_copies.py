@@ -83,7 +83,7 @@ def test_semantic_groups_are_within_the_radius_and_take_the_densest_first() -> N
     assert plain["semantic_duplicate_of"] == [None, 0, None, None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([50, 500]), st.booleans())
 def test_semantic_groups_do_not_depend_on_blocks(seed: int, n: int, dense: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ def test_caption_duplicates() -> None:
     assert run(CaptionDuplicates(min_similarity=1.0), caption=texts)["caption_duplicate_of"] == [None, 0, None, None, None, None, None, 6]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(alphabet="abcd ", min_size=1, max_size=30), min_size=1, max_size=30))
 def test_captions_in_a_group_are_near_the_kept_one(texts: list[str]) -> None:
     got = run(CaptionDuplicates(), caption=texts)

@@ -58,7 +58,7 @@ vectors = st.none() | st.tuples(st.integers(-3, 3), st.integers(-3, 3)).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(vectors, vectors, st.none() | st.lists(vectors, min_size=2, max_size=4)), max_size=8), st.integers(0, 7))
 def test_clip_score_equals_the_definition_row_by_row(rows: list[Any], cut: int) -> None:
     """In one chunk or several, sliced or not."""
@@ -116,7 +116,7 @@ def test_embeddings_of_different_encoders_are_refused(aesthetic_head: Aesthetic)
             head.open()(batch(image_embedding=[[1.0, 0.0]]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.none() | st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3), max_size=9), st.integers(0, 8))
 def test_matrix_and_lists_are_inverse(rows: list[list[float] | None], start: int) -> None:
     column = pa.array(rows, EMBEDDING).slice(start)

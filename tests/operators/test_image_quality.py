@@ -43,7 +43,7 @@ def test_entropy_of_a_flat_histogram_is_eight_bits():
 
 
 @given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), tall=st.booleans(), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_compiled_sums_are_opencvs_and_numpys(shape, tall, seed):
     if tall:
         shape = (shape[0] * 60, shape[1])  # beyond the rows after which sums are emptied
@@ -150,7 +150,7 @@ def test_a_smooth_gradient_has_no_border():
 
 
 @given(width=st.integers(1, 500), height=st.integers(1, 500), seed=st.integers(0, 3), level=st.integers(0, 255))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_ranges_hold_for_any_size(width, height, seed, level):
     for row in measure(picture(width, height, seed), Image.new("L", (width, height), level)):
         assert row["error"] is None

@@ -28,7 +28,7 @@ def pillow(data: bytes) -> MediaInfo:
     optimize=st.booleans(),
     comment=st.one_of(st.none(), st.binary(min_size=1, max_size=20)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_says_what_pillow_says(width, height, mode, **options):
     options = {key: value for key, value in options.items() if value is not None}
     data = encode(picture(width, height).convert(mode), "JPEG", **options)
@@ -47,7 +47,7 @@ def test_leaves_what_is_not_plain_to_pillow(options):
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_headers_are_never_read_differently(data):
     file = bytearray(encode(picture(), "JPEG", quality=70))
     end = file.index(b"\xff\xda")

@@ -76,7 +76,7 @@ def test_truncated_progressive_jpeg_is_an_error():
 
 
 @given(width=st.integers(1, 70), height=st.integers(1, 70), side=st.integers(0, 40), name=st.sampled_from(["JPEG", "PNG"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scale_is_the_smallest_that_keeps_the_side(width, height, side, name):
     media = Media(encode(picture(width, height), name))
     factor = scale_factor(media.info, side)
@@ -307,14 +307,14 @@ def outcome(data: bytes, side: int = 30, max_pixels: int = 1_000_000) -> np.ndar
 
 
 @given(data=st.binary(max_size=300), start=st.sampled_from(STARTS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_bytes_are_errors_not_crashes(data, start):
     found = outcome(start + data)
     assert found if isinstance(found, str) else found.ndim == 3
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), name=st.sampled_from(DAMAGED))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_one_changed_byte_gives_pixels_of_the_stated_size_or_an_error(at, value, name):
     data = bytearray(encode(picture(40, 30), name))
     data[at % len(data)] = value

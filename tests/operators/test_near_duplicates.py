@@ -52,7 +52,7 @@ def found(*args: object, **options: object) -> list[tuple[int, int, int]]:
     return [pair for block in blocks for pair in zip(*(column.tolist() for column in block), strict=True)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(0, 20), st.integers(0, 300), st.integers(0, 5), st.integers(0, 14))
 def test_all_pairs_are_those_of_brute_force(seed: int, radius: int, centres: int, copies: int, flips: int) -> None:
     hashes = clustered(seed, centres, copies, flips)
@@ -63,7 +63,7 @@ def test_all_pairs_are_those_of_brute_force(seed: int, radius: int, centres: int
         assert found(hashes, radius, checks, 40, skip) == compiled
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(0, 20), st.integers(0, 60), st.integers(0, 5), st.integers(0, 14), st.integers(1, 9))
 def test_neighbours_are_those_of_brute_force(seed: int, radius: int, centres: int, copies: int, flips: int, every: int) -> None:
     hashes = clustered(seed, centres, copies, flips)
@@ -73,7 +73,7 @@ def test_neighbours_are_those_of_brute_force(seed: int, radius: int, centres: in
     assert got == sorted((i, j, d) for i, j, d in both if queries[i])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(0, 20), st.integers(0, 60), st.integers(0, 5), st.integers(0, 14), st.integers(1, 3))
 def test_pairs_are_those_of_brute_force_each_once(seed: int, radius: int, centres: int, copies: int, flips: int, threads: int) -> None:
     hashes = clustered(seed, centres, copies, flips)
@@ -192,7 +192,7 @@ def test_a_million_equal_pictures_are_one_comparison() -> None:
     assert got["near_duplicate"].true_count == n - 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 12), st.integers(0, 30))
 def test_the_rule_in_plain_words(seed: int, radius: int, check_radius: int) -> None:
     phash, dhash = (clustered(seed, 30, 4, 8), clustered(seed + 1, 5, 29, 6))

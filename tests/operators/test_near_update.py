@@ -11,7 +11,7 @@ from operators.near_rule import Rows, Rule
 from operators.near_update import updated
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 6), st.integers(0, 9), st.floats(0, 1))
 def test_an_update_equals_a_full_run(seed: int, centres: int, copies: int, flips: int, share: float) -> None:
     rng = np.random.default_rng(seed)

@@ -55,7 +55,7 @@ def test_agrees_with_imagehash_on_photographs():
 
 
 @given(width=st.integers(1, 700), height=st.integers(1, 700), seed=st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_size_gives_64_bits(width, height, seed):
     gray = np.asarray(picture(width, height, seed).convert("L"))
     assert max(small(read_only(gray), SMALL).shape) < SMALL

@@ -24,12 +24,12 @@ def test_other_defects_are_mostly_caught_with_few_false_alarms(demo: DemoResult)
     assert demo.clean_gold + demo.clean_through_copy >= 0.95 * demo.clean
 
 
-def test_captions_are_scored_with_few_false_alarms(demo: DemoResult) -> None:
+def test_wrong_captions_are_caught_with_few_false_alarms(demo: DemoResult) -> None:
     (line,) = [line for line in demo.scores if line.defect == "wrong caption"]
-    assert line.caught is not None
+    assert (line.caught or 0) >= 0.9 * line.planted
     assert (line.false_alarms or 0) <= 0.05 * demo.clean
     with open_lake(demo.lake) as lake:
-        measured = "SELECT count(*) FROM wide WHERE tier = 'gold' AND clip_score >= 0.12 AND aesthetic BETWEEN 1 AND 10"
+        measured = "SELECT count(*) FROM wide WHERE tier = 'gold' AND clip_score >= 0.05 AND aesthetic BETWEEN 1 AND 10"
         assert lake.value(measured) == lake.value("SELECT count(*) FROM wide WHERE tier = 'gold'")
 
 

@@ -91,7 +91,7 @@ def test_file_name_that_is_not_utf8(tmp_path: Path) -> None:
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(names.filter(lambda name: not name.startswith(".")), st.binary(max_size=40), min_size=1, max_size=6))
 def test_any_key_and_its_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, samples: dict[str, bytes]) -> None:
     root = tmp_path_factory.mktemp("folder")

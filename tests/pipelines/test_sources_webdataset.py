@@ -58,7 +58,7 @@ def test_what_img2dataset_writes(tmp_path: Path) -> None:
 names = st.text(st.characters(exclude_characters="/.\0", exclude_categories=("Cs",)), min_size=1, max_size=300)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.tuples(names, names), st.binary(max_size=1500), min_size=1, max_size=8), st.sampled_from(["gnu", "pax", "gzip"]))
 def test_any_key_and_its_bytes_come_back(
     tmp_path_factory: pytest.TempPathFactory, samples: dict[tuple[str, str], bytes], form: str
@@ -75,7 +75,7 @@ def test_any_key_and_its_bytes_come_back(
         assert [reader.read(row["uri"], row["byte_offset"], row["byte_length"]) for row in listed] == list(samples.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 6 * 512), st.booleans())
 def test_a_damaged_archive_never_raises_and_never_goes_unsaid(
     tmp_path_factory: pytest.TempPathFactory, junk: bytes, at: int, cut: bool

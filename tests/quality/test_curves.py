@@ -19,7 +19,7 @@ def arrays(rows):
     return np.array([s for s, _ in rows], np.float64), np.array([g for _, g in rows])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(labelled)
 def test_agrees_with_scikit_learn_also_on_ties(rows):
     scores, good = arrays(rows)
@@ -31,7 +31,7 @@ def test_agrees_with_scikit_learn_also_on_ties(rows):
     assert [of[s] for s in scores] == pytest.approx(expected.tolist())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(labelled)
 def test_every_point_is_what_keeping_does(rows):
     scores, good = arrays(rows)

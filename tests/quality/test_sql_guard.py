@@ -262,7 +262,7 @@ def test_canonical_form_ignores_comments_and_layout():
     assert canonical("aesthetic >= 5.0") != canonical("aesthetic >= 5.5")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.sampled_from("aw()[]{}'\";-/*,.:=<>1 $?#\n\\é") | st.characters(), max_size=40))
 def test_any_text_is_a_rule_or_an_sql_error(con, text):
     try:

@@ -135,7 +135,7 @@ def known(value):
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=samples, percent=st.integers(1, 100), cap=st.integers(1, 5), share=st.sampled_from([0.0, 0.1, 0.25, 0.29, 0.5, 0.9, 1.0]))
 def test_set_rules_agree_with_a_plain_reading_of_them(rows, percent, cap, share):
     result = apply(
