@@ -3,13 +3,12 @@
 import argparse
 import random
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.broken_files import watched
-from benchmarks.common import Checks, write_recipe
+from benchmarks.common import GOLDSIEVE, Checks, write_recipe
 from manifests import open_lake
 from operators.testing import encode, film, panning, picture
 
@@ -85,7 +84,7 @@ def broken(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
         sources=[{"path": str(scratch / "films"), "kind": "video"}],
         operators=["video_facts", "shots", "clips", "motion", "light", "audio", "clip_hashes"],
     )
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(recipe), "--engine", "inline", "--max-error-rate", "1"]
+    command = [GOLDSIEVE, "run", str(recipe), "--engine", "inline", "--max-error-rate", "1"]
     code, _, err, seconds, peak = watched(command, 900)
     check("exit code", code, "0", code == 0)
     if code:

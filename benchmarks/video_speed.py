@@ -2,7 +2,6 @@
 
 import argparse
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +128,7 @@ def memory_of_hours(options: argparse.Namespace, scratch: Path, check: Checks) -
         operators=["video_facts", "shots", "clips"],
     )
     peak, began = 0, time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "pipelines.cli", "run", str(recipe), "--engine", "inline"]) as process:
+    with subprocess.Popen([GOLDSIEVE, "run", str(recipe), "--engine", "inline"]) as process:
         while process.poll() is None:
             peak = max(peak, memory(list(tree(process.pid))))
             time.sleep(0.5)

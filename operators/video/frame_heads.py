@@ -123,7 +123,8 @@ class VideoStyle:
             if not vectors:
                 return {}
             found = run(as_pictures(vectors))
-            photo = [scores[STYLES.index("photo")] for scores in found["style_scores"].to_pylist()]
+            shares: list[Any] = found["style_scores"].to_pylist()
+            photo = [scores[STYLES.index("photo")] for scores in shares]
             return {"video_style": Counter(found["style"].to_pylist()).most_common(1)[0][0], "video_photo_share": sum(photo) / len(photo)}
 
         return per_row(self.adds, measure)

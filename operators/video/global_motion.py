@@ -55,8 +55,7 @@ class GlobalMotion:
 
 class _Gathering:
     def __init__(self, width: int, height: int) -> None:
-        import cv2
-
+        cv2 = _opencv()
         self.native_width, self.aspect = width, width / height
         self.before: tuple[Any, float] | None = None
         self.far_before: tuple[Any, float] | None = None
@@ -95,8 +94,15 @@ class _Gathering:
         ) / height
 
     def finish(self) -> MotionTrack:
-        table = np.array(self.rows, np.float64).reshape(-1, 9)
-        return MotionTrack(*table.T, np.array(self.far, np.float64), self.aspect)
+        times, steps, dx, dy, scale, turn, inliers, flow, own = np.array(self.rows, np.float64).reshape(-1, 9).T
+        return MotionTrack(times, steps, dx, dy, scale, turn, inliers, flow, own, np.array(self.far, np.float64), self.aspect)
+
+
+def _opencv() -> Any:
+    """OpenCV without its stubs, which refuse None where the functions take it."""
+    import cv2
+
+    return cv2
 
 
 def _narrow(gray: Any, width: int) -> Any:
@@ -109,16 +115,14 @@ def _narrow(gray: Any, width: int) -> Any:
 
 def farneback(a: Any, b: Any) -> float:
     """Mean length of Farneback's flow (2003) in pixels, with data-juicer's parameters."""
-    import cv2
-
+    cv2 = _opencv()
     flow = cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0)
     return float(np.hypot(*np.moveaxis(flow, -1, 0)).mean())
 
 
 def similarity(a: Any, b: Any) -> tuple[float, float, float, float, float]:
     """(dx, dy, scale, turn, inliers) from ``a`` to ``b``, as in `MotionTrack`; zeros where nothing can be tracked."""
-    import cv2
-
+    cv2 = _opencv()
     corners = cv2.goodFeaturesToTrack(a, CORNERS, 0.01, 9)
     if corners is None or len(corners) < 8:
         return (0.0,) * 5

@@ -19,10 +19,11 @@ class HashCuts:
 
 class _Gathering:
     def __init__(self, view: HashCuts, fps: float) -> None:
+        from scenedetect import detectors
         from scenedetect.common import FrameTimecode
-        from scenedetect.detectors import HashDetector
 
-        self.detector: Any = HashDetector(threshold=view.threshold, min_scene_len=view.min_frames)
+        made: Any = detectors.HashDetector
+        self.detector = made(threshold=view.threshold, min_scene_len=view.min_frames)
         self.position = lambda number: FrameTimecode(number, fps)
         self.cuts: list[int] = []
 

@@ -59,7 +59,8 @@ class _Gathering:
         self.before = gray
 
     def finish(self) -> LightTrack:
-        return LightTrack(*np.array(self.rows).reshape(-1, 4).T, self.low, self.high)
+        times, luma, spread, change = np.array(self.rows).reshape(-1, 4).T
+        return LightTrack(times, luma, spread, change, self.low, self.high)
 
 
 VIEW = LightOverTime()

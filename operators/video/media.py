@@ -2,7 +2,7 @@
 
 import bisect
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -273,7 +273,7 @@ class Walk:
             said.insert(0, f"truncated: {read:.1f} of {stated:.1f} s can be read")
         return "; ".join(said) or None
 
-    def _walk(self) -> Iterator[tuple[Any, float]]:  # type: ignore[misc]  # a generator, which can be closed
+    def _walk(self) -> Generator[tuple[Any, float], None, None]:
         half = self.info.tick / 2
         begin, end = self.span or (-1e18, 1e18)
         step = 1 / self.info.fps if self.info.fps else 0.04

@@ -4,15 +4,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from manifests.errors import MediaError
 from operators.containers import sniff
 from operators.header import SHORT_NAMES
 from operators.video.source import VideoFile
-
-if TYPE_CHECKING:
-    import av.container
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,flv,asf,ogg,h264,hevc,ivf,mxf,gxf,nut,dv,rm,wtv"
 """Names of ffmpeg demuxers that may be used. Playlists and concatenations are not among them: they open other files."""
@@ -69,8 +66,8 @@ class VideoInfo:
 
 
 @contextlib.contextmanager
-def opened(file: VideoFile) -> "Iterator[av.container.InputContainer]":
-    """The container. Raises `MediaError` with the name of what is wrong."""
+def opened(file: VideoFile) -> Iterator[Any]:
+    """The container (PyAV's; its stubs lack what streams of one kind have). Raises `MediaError` with the name of what is wrong."""
     import av
 
     source = file.open()
@@ -119,7 +116,7 @@ def reason(error: BaseException) -> str:
     return str(text).split("\n", 1)[0].split("; ", 1)[0][:100]
 
 
-def probe(container: "av.container.InputContainer") -> tuple[VideoInfo, Any]:
+def probe(container: Any) -> tuple[VideoInfo, Any]:
     """What the container and its first frame tell, and the video stream; the container is back at its beginning.
 
     Raises `MediaError`: no video track, no frame, implausible size or rate.
@@ -175,7 +172,7 @@ def probe(container: "av.container.InputContainer") -> tuple[VideoInfo, Any]:
     return info, stream
 
 
-def format_name(container: "av.container.InputContainer") -> str:
+def format_name(container: Any) -> str:
     """mp4, mov, mkv, webm, avi, ...: what a file of this content is usually named."""
     names = container.format.name.split(",")
     if "mp4" in names:
@@ -193,7 +190,7 @@ def _field_order(context: Any) -> int:
         return 0
 
 
-def _first_frame(container: "av.container.InputContainer", stream: Any) -> Any:
+def _first_frame(container: Any, stream: Any) -> Any:
     import av
 
     failed: Exception | None = None
@@ -208,7 +205,7 @@ def _first_frame(container: "av.container.InputContainer", stream: Any) -> Any:
     raise MediaError(f"no frame can be decoded ({reason(failed) if failed else 'the video track is empty'})")
 
 
-def _packets(container: "av.container.InputContainer", stream: Any) -> Iterator[Any]:
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
     """Packets until the end or the first damage of the container."""
     import av
 
@@ -223,7 +220,7 @@ def _packets(container: "av.container.InputContainer", stream: Any) -> Iterator[
         yield packet
 
 
-def _duration(container: "av.container.InputContainer", stream: Any) -> float:
+def _duration(container: Any, stream: Any) -> float:
     """Seconds, from the stream, else the container; 0 where neither says something plausible."""
     for ticks, base in ((stream.duration, stream.time_base), (container.duration, Fraction(1, 1_000_000))):
         if ticks and 0 < (seconds := float(ticks * base)) < 48 * 3600:

@@ -74,7 +74,7 @@ def listen(file: VideoFile, info: VideoInfo, span: tuple[float, float] | None, v
                 configured = True
             if speech:
                 for piece in resampler.resample(frame):
-                    speech.add(piece.to_ndarray().ravel())
+                    speech.add(np.asarray(piece.to_ndarray(), np.float32).ravel())
             frame.pts = None
             graph.push(frame)
             loudness = _pulled(graph, loudness)
@@ -106,12 +106,13 @@ def _pulled(graph: Any, loudness: float | None) -> float | None:
 
 def _floats(frame: Any) -> npt.NDArray[np.float32]:
     """The samples, full scale at 1."""
-    values = frame.to_ndarray()
-    if values.dtype.kind == "f":
-        return np.asarray(np.nan_to_num(values), np.float32)
-    if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128) / 128
-    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+    stored = frame.to_ndarray()
+    values: npt.NDArray[np.float32] = np.asarray(stored, np.float32)
+    if stored.dtype.kind == "f":
+        return np.nan_to_num(values)
+    if stored.dtype == np.uint8:
+        return (values - 128) / 128
+    return values / np.float32(np.iinfo(stored.dtype).max)
 
 
 def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadline") -> Iterator[Any]:

@@ -40,10 +40,10 @@ class _Predicting:
     def add(self, frame: SmallFrame) -> None:
         import cv2
 
-        small = cv2.resize(frame.bgr, SIZE, interpolation=cv2.INTER_AREA)[:, :, ::-1]
+        small = np.asarray(cv2.resize(frame.bgr, SIZE, interpolation=cv2.INTER_AREA)[:, :, ::-1], np.uint8)
         if not self.count:
             self.frames = [small] * EDGE
-        self.frames.append(np.asarray(small))
+        self.frames.append(small)
         self.count += 1
         if len(self.frames) == WINDOW:
             self._run()
