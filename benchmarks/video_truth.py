@@ -21,13 +21,15 @@ Shot = Callable[[int], np.ndarray]
 
 @dataclass
 class Truth:
-    """``hard``: first frames of new shots; ``gradual``: (first, last) of transitions that take time; ``flashes``: (first, last)."""
+    """``hard``: first frames of new shots; ``gradual``: (first, last) of transitions that take time; ``flashes``: (first, last).
+    ``ignored``: cuts that nobody sees (see `benchmarks.video_shots`)."""
 
     path: str
     frames: int = 0
     hard: list[int] = field(default_factory=list)
     gradual: list[tuple[int, int, str]] = field(default_factory=list)
     flashes: list[tuple[int, int, str]] = field(default_factory=list)
+    ignored: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

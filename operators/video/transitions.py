@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float32]
 HALF_SECONDS = (0.14, 0.22, 0.34, 0.5, 0.75, 1.1, 1.5)
 """Half lengths of the windows in which dissolves are looked for."""
 CHUNK = 4096
+MOTION_CONTENT, MOTION_RATIO = 22.0, 1.8
+"""Least content value of a cut next to fast motion, and over the mean of the two frames on either side."""
 SHORT_S = 0.35
 FLASH_S = 2.0
 """Longest flash of a camera, and longest explosion that fades, in seconds."""
@@ -45,6 +47,7 @@ class _Ramp:
 
 def transitions(track: FrameTrack, cuts: list[int], fps: float, flashes: bool, gradual: bool) -> list[Transition]:
     """All transitions, in order; ``cuts`` are the frames with which a detector says that a shot begins."""
+    cuts = sorted({*cuts, *cuts_in_motion(track, cuts)}) if gradual else cuts
     lights = flash_spans(track, cuts, fps) if flashes else []
     hard = [c for c in cuts if not (flashes and (_lit_otherwise(track, c) or any(first <= c <= last for first, last in lights)))]
     found = gradual_transitions(track, fps) if gradual else []
@@ -56,6 +59,22 @@ def transitions(track: FrameTrack, cuts: list[int], fps: float, flashes: bool, g
     kept = [c for c in hard if not any(t.first - near <= c <= t.last + near for t in found)]
     every = [*found, *(Transition(c, c, "cut") for c in kept)]
     return sorted(every, key=lambda t: t.first)
+
+
+def cuts_in_motion(track: FrameTrack, cuts: list[int]) -> list[int]:
+    """Cuts next to fast motion, which hide a change's height above its neighbours: it is high, and the pictures have nothing in common."""
+    content = track.content
+    found: list[int] = []
+    for at in np.flatnonzero(content >= MOTION_CONTENT).tolist():
+        near = np.concatenate([content[max(at - 2, 0) : at], content[at + 1 : at + 3]])
+        if at < 2 or len(near) < 3 or content[at] < MOTION_RATIO * near.mean() or content[at] < near.max() * 1.2:
+            continue
+        if any(abs(at - cut) <= 3 for cut in [*cuts, *found]):
+            continue
+        before, after = track.thumbs[at - 1], track.thumbs[at]
+        if correlation(before.astype(np.float32).ravel(), after.astype(np.float32).ravel()) < 0.5 and not _moved(before, after):
+            found.append(at)
+    return found
 
 
 def flash_spans(track: FrameTrack, cuts: list[int], fps: float) -> list[tuple[int, int]]:
@@ -82,19 +101,21 @@ def flash_end(track: FrameTrack, cut: int, fps: float) -> int:
     level, ground = after.mean(axis=1), float(before.mean())
     peak = int(level[: max(3, round(0.16 * fps))].argmax())
     height = float(level[peak]) - ground
-    lighter, darker = float((after[peak] > before + 6).mean()), float((after[peak] < before - 6).mean())
+    lighter = float(((after[peak] > before + 6) | (before >= 225)).mean())  # what is white gets no whiter
+    darker = float((after[peak] < before - 6).mean())
     if height < 8 or lighter < 0.8 or darker > 0.08:
         return _dark_end(before, after, cut, fps)
     gone = np.flatnonzero(level[peak:] <= ground + 0.3 * height)
     end = peak + int(gone[0] if len(gone) else level[peak:].argmin())
     if len(gone) and end / fps <= SHORT_S:
         back = after[min(end + 1, len(after) - 1)]
-        return cut + end + 2 if correlation(before, back) >= 0.5 or alike(before, back) else 0
+        if correlation(before, back) >= 0.5 or alike(before, back):
+            return cut + end + 2
     fall = np.diff(level[peak : end + 1])
     sudden = np.flatnonzero(-fall > 0.3 * height)  # it was cut off by the next shot
     end = peak + int(sudden[0]) if len(sudden) and sudden[0] >= 3 else end
     fallen = float(level[peak] - level[end])
-    kept = correlation(before, after[peak]) >= 0.3 or after[peak].std() < 5 * UNIFORM_STD
+    kept = correlation(before, after[peak]) >= 0.3 or (after[peak] >= 230).mean() >= 0.4
     faded = fallen >= 0.35 * height and -float(fall[: max(1, end - peak)].min(initial=0)) <= 0.6 * fallen
     return cut + end + 2 if kept and faded and end - peak >= 3 else 0
 

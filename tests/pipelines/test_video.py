@@ -59,7 +59,7 @@ def write_recipe(folder: Path, films: Path, **clips: Any) -> Path:
 
 
 def run(path: Path, *overrides: str) -> Any:
-    return run_recipe(load_recipe(path, overrides), engine="inline", reporter=Reporter(quiet=True), overwrite=True)
+    return run_recipe(load_recipe(path, overrides), engine="inline", reporter=Reporter(quiet=True), overwrite=bool(overrides))
 
 
 def rows(path: Path, sql: str) -> list[dict[str, Any]]:
