@@ -35,7 +35,7 @@ def planted(folder: Path, data: Path, fuzzed: int) -> dict[str, str]:
     add("zero.mp4", b"", "empty")
     add("zeros.mp4", bytes(100_000), "no video")
     add("half.mp4", good[: len(good) // 2], "truncated")
-    add("half.mkv", film(panning(60, seed=6), format="matroska")[:9000], "cut short")
+    add("cut-short.mkv", film(panning(60, seed=6), format="matroska")[:9000], "cut short")
     add("one-frame.mp4", film(panning(1)), "one frame")
     add("audio-only.mp4", audio_only(), "no video")
     add("fast.mp4", film(panning(12), fps=20_000), "too fast")
@@ -83,6 +83,7 @@ def broken(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
         lake=scratch / "lake",
         sources=[{"path": str(scratch / "films"), "kind": "video"}],
         operators=["video_facts", "shots", "clips", "motion", "light", "audio", "clip_hashes"],
+        tiers={"gold": {"clip": "parent_id is not null"}},
     )
     command = [GOLDSIEVE, "run", str(recipe), "--engine", "inline", "--max-error-rate", "1"]
     code, _, err, seconds, peak = watched(command, 900)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from manifests.errors import GoldsieveError
 from operators.near_duplicates import Group
 from pipelines.duplicates_ray import kept_rows_in
-from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, usable_cores, sizes_for
+from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, sizes_for, usable_cores
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker

@@ -62,10 +62,10 @@ def timeline(duration_s: float, shots: Sequence[Mapping[str, Any]], clips: Seque
     start = start if start < 0 or start > duration_s else 0.0  # files whose clock does not begin at 0
     parts = [f'<svg class="timeline" width="{width}" height="30" role="img"><rect width="{width}" height="18" fill="#ddd"/>']
     for number, shot in enumerate(shots, start=1):
-        left, wide = (shot["start_s"] - start) * scale, (shot["end_s"] - shot["start_s"]) * scale
+        left, wide = (shot["start_s"] - start) * scale, max((shot["end_s"] - shot["start_s"]) * scale - 1, 0.5)
         title = f"shot {number}: {shot['start_s']:.2f} to {shot['end_s']:.2f} s, entered by {shot['entry']}"
         colour = COLOURS.get(str(shot["entry"]), "#999")
-        parts.append(f'<rect x="{left:.1f}" width="{max(wide - 1, 0.5):.1f}" height="18" fill="{colour}"><title>{escape(title)}</title></rect>')
+        parts.append(f'<rect x="{left:.1f}" width="{wide:.1f}" height="18" fill="{colour}"><title>{escape(title)}</title></rect>')
     for clip in clips:
         left, right = (clip["start_s"] - start) * scale, (clip["end_s"] - start) * scale
         parts.append(f'<line x1="{left:.1f}" x2="{right:.1f}" y1="25" y2="25" stroke="#2a7" stroke-width="4"/>')

@@ -1,6 +1,6 @@
 """Pixels of decoded frames: upright sRGB at the size a view asks for, and the small copies that measures of every frame use."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -100,9 +100,3 @@ class SmallFrame:
         if self._gray is None:
             self._gray = self._converter.gray_small(self._frame)
         return self._gray
-
-
-def at_native_size(info: VideoInfo, pixels: UInt8) -> VideoInfo:
-    """``info`` of a picture that is one frame, as its pixels are."""
-    height, width = pixels.shape[:2]
-    return replace(info, width=width, height=height, stored_width=width, stored_height=height, rotation=0)
