@@ -125,7 +125,8 @@ def probe(container: Any) -> tuple[VideoInfo, Any]:
     stream = streams.best("video")
     if stream is None or stream.codec_context is None:
         kinds = ", ".join(sorted({s.type for s in streams})) or "no track at all"
-        raise MediaError(f"no video track: the file has {kinds}")
+        known = "a video track of an unknown codec" if "video" in kinds else kinds
+        raise MediaError(f"no video track that can be decoded: the file has {known}")
     context = stream.codec_context
     if context.width * context.height > MAX_PIXELS:
         raise MediaError(f"too large: {context.width} x {context.height} pixels")
