@@ -42,15 +42,17 @@ def raw_decode(path: str) -> int:
 
 
 def our_shots(path: str) -> int:
-    from operators.testing import make_batch
+    import pyarrow as pa
+
+    from operators.base import Batch
+    from operators.testing import MediaRow
     from operators.video.media import VideoMedia
     from operators.video.shots import Shots
     from operators.video.source import VideoFile
 
     operator = Shots()
     media = VideoMedia(VideoFile(path), None, operator.reads.views, threads=2)
-    batch = make_batch([{}])
-    batch.rows[0].media = media  # type: ignore[attr-defined]
+    batch = Batch(pa.table({"row": [0]}), [MediaRow({}, media)])
     return int(operator.open()(batch)["decoded_frames"][0].as_py())
 
 

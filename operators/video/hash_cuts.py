@@ -20,15 +20,17 @@ class HashCuts:
 class _Gathering:
     def __init__(self, view: HashCuts, fps: float) -> None:
         from scenedetect import detectors
-        from scenedetect.common import FrameTimecode
 
         made: Any = detectors.HashDetector
         self.detector = made(threshold=view.threshold, min_scene_len=view.min_frames)
-        self.position = lambda number: FrameTimecode(number, fps)
+        self.fps = fps
         self.cuts: list[int] = []
 
     def add(self, frame: SmallFrame) -> None:
-        self.cuts += [cut.frame_num for cut in self.detector.process_frame(self.position(frame.index), frame.bgr)]
+        from scenedetect.common import FrameTimecode
+
+        position: Any = FrameTimecode(frame.index, self.fps)
+        self.cuts += [cut.frame_num for cut in self.detector.process_frame(position, frame.bgr)]
 
     def finish(self) -> list[int]:
         return [cut for cut in self.cuts if cut > 0]

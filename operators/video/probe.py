@@ -181,7 +181,7 @@ def format_name(container: Any) -> str:
     if "webm" in names:
         codecs = {s.codec_context.name for s in container.streams if s.type in ("video", "audio") and s.codec_context}
         return "webm" if codecs <= {"vp8", "vp9", "libvpx-vp9", "libvpx", "av1", "libdav1d", "opus", "libopus", "vorbis"} else "mkv"
-    return NAMES.get(names[0], names[0])
+    return str(NAMES.get(names[0], names[0]))
 
 
 def _field_order(context: Any) -> int:

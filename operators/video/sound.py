@@ -107,12 +107,11 @@ def _pulled(graph: Any, loudness: float | None) -> float | None:
 def _floats(frame: Any) -> npt.NDArray[np.float32]:
     """The samples, full scale at 1."""
     stored = frame.to_ndarray()
-    values: npt.NDArray[np.float32] = np.asarray(stored, np.float32)
+    values: npt.NDArray[np.float32] = np.nan_to_num(np.asarray(stored, np.float32))
     if stored.dtype.kind == "f":
-        return np.nan_to_num(values)
-    if stored.dtype == np.uint8:
-        return (values - 128) / 128
-    return values / np.float32(np.iinfo(stored.dtype).max)
+        return values
+    offset = np.float32(128 if stored.dtype == np.uint8 else 0)
+    return (values - offset) / np.float32(128 if offset else np.iinfo(stored.dtype).max)
 
 
 def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadline") -> Iterator[Any]:
