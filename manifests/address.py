@@ -1,16 +1,21 @@
 """Where a lake is: a folder, or a catalog and a data location."""
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.errors import LakeError
+
+POINTER = "lake.json"
+"""In the folder of a lake that has its catalog or its data elsewhere: where they are."""
 
 
 @dataclass(frozen=True)
 class LakeAddress:
     """``catalog`` is what DuckLake attaches (without ``ducklake:``), ``data`` where its Parquet files are.
 
-    ``folder`` is the lake's own folder for a local lake: home of the lease, the logs and crash notes.
+    ``folder`` is the lake's own folder on this machine: home of the lease of a local lake, the logs and crash notes.
     """
 
     catalog: str
@@ -31,26 +36,67 @@ def local_lake(folder: Path | str) -> LakeAddress:
     return LakeAddress(f"sqlite:{path / 'manifest.sqlite'}", f"{path / 'data'}/", path)
 
 
-def lake_address(lake: Path | str | LakeAddress, data: str | None = None) -> LakeAddress:
-    """From what a user writes: a folder, or ``postgresql://...`` / ``postgres:...`` plus a data location."""
+def lake_address(lake: Path | str | LakeAddress, data: str | None = None, catalog: str | None = None) -> LakeAddress:
+    """From what a user writes: a folder, or ``postgresql://...`` / ``postgres:...`` plus a data location.
+
+    A folder with a `POINTER` means what that says. ``data`` and ``catalog`` are for a lake that is about to be made.
+    """
     if isinstance(lake, LakeAddress):
         return lake
     text = str(lake)
-    if text.startswith(("postgres:", "postgresql:", "postgresql://", "postgres://")):
-        if not data:
-            raise LakeError(f"The catalog {without_password(text)} needs a data location: give --data (a folder or s3://bucket/prefix/).")
-        rest = text if "://" in text else text.split(":", 1)[1]
-        return LakeAddress(f"postgres:{rest}", data if data.endswith("/") else data + "/")
+    if is_postgres(text):
+        return LakeAddress(*_shared(text, data))
     if "://" in text:
         raise LakeError(f"{without_password(text)} is not a lake address: give a folder, or a postgresql:// catalog with a data location.")
-    address = local_lake(text)
-    return LakeAddress(address.catalog, data if data.endswith("/") else data + "/", address.folder) if data else address
+    local = local_lake(text)
+    assert local.folder is not None
+    if catalog is None and data is None:
+        catalog, data = _pointed(local.folder / POINTER)
+    if catalog:
+        return LakeAddress(*_shared(catalog, data), local.folder)
+    return LakeAddress(local.catalog, data if data.endswith("/") else data + "/", local.folder) if data else local
+
+
+def write_pointer(address: LakeAddress) -> None:
+    """Note in the lake's folder where its catalog and data are, if they are elsewhere. Raises `LakeError` for a password."""
+    if address.folder is None or address == local_lake(address.folder):
+        return
+    if without_password(address.catalog) != address.catalog:
+        raise LakeError(
+            f"The catalog's address is kept in {address.folder / POINTER} for all to read: leave the password out of it, and give it in "
+            "PGPASSWORD or in ~/.pgpass."
+        )
+    known = {"data": address.data} if address.is_local else {"catalog": address.catalog, "data": address.data}
+    (address.folder / POINTER).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def is_postgres(text: str) -> bool:
+    """Whether this names a catalog in PostgreSQL."""
+    return text.startswith(("postgres:", "postgresql:"))
+
+
+def _pointed(path: Path) -> tuple[str | None, str | None]:
+    if not path.is_file():
+        return None, None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return known.get("catalog"), known["data"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise LakeError(
+            f"{path} does not say where the lake is ({error}): it needs data, and catalog unless that is in this folder."
+        ) from None
+
+
+def _shared(catalog: str, data: str | None) -> tuple[str, str]:
+    if not is_postgres(catalog):
+        raise LakeError(f"{without_password(catalog)} is no catalog: give postgresql://user@host/database.")
+    if not data:
+        raise LakeError(f"The catalog {without_password(catalog)} needs a data location: give --data (a folder or s3://bucket/prefix/).")
+    rest = catalog if "://" in catalog else catalog.split(":", 1)[1]
+    rest = rest.removeprefix("postgres:") if rest.startswith("postgres:postgresql:") else rest
+    return f"postgres:{rest}", data if data.endswith("/") else data + "/"
 
 
 def without_password(url: str) -> str:
     """The address with a password replaced, for messages."""
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return url
-    scheme, slashes, user = head.rpartition("//")
-    return f"{scheme}{slashes}{user.split(':')[0]}:***@{tail}"
+    return re.sub(r"(//[^/@:]*:)[^/]*@|(\bpassword\s*=\s*)('[^']*'|\S+)", lambda m: f"{m[1]}***@" if m[1] else f"{m[2]}***", url)

@@ -6,6 +6,7 @@ import duckdb
 
 from manifests.address import LakeAddress
 from manifests.errors import LakeError, LakeMissingError
+from manifests.storage import is_remote, secret_sql
 
 ALIAS = "lake"
 """Name the lake has inside every connection."""
@@ -47,13 +48,16 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
 
     Raises `LakeError` when there is no lake at the address, or it is of a version this DuckDB cannot read.
     """
-    if address.folder and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
+    if address.is_local and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
         raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
     connection = duckdb.connect(":memory:")
     load_extension(connection, "ducklake")
     load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
-    if "://" in address.data:
+    if is_remote(address.data):
         load_extension(connection, "httpfs")
+        if address.data.startswith("s3://"):
+            load_extension(connection, "aws")
+            connection.execute(secret_sql())
     # A lake folder may have been moved or copied: its files are recorded relative to the data path.
     options = [f"DATA_PATH {quote(address.data)}", "OVERRIDE_DATA_PATH true"]
     if create:
@@ -66,6 +70,8 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
         connection.execute(f"ATTACH {quote('ducklake:' + address.catalog)} AS {ALIAS} ({', '.join(options)})")
     except duckdb.Error as error:
         connection.close()
+        if "does not exist - and creating a new DuckLake is explicitly disabled" in str(error):
+            raise LakeMissingError(f"There is no lake at {address}. Create it: goldsieve init LAKE --catalog ... --data ...") from error
         raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
     connection.execute(f"USE {ALIAS}")
     connection.execute("SET python_enable_replacements = false")  # SQL must not reach Python variables

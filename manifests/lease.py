@@ -1,4 +1,8 @@
-"""One writing run per lake: a lock file that the operating system releases when its holder dies."""
+"""One writing run per lake: a lock that is released when its holder dies.
+
+A local lake has a lock file (the kernel releases it), a lake with its catalog in PostgreSQL an advisory lock there (the server
+releases it when the connection breaks), which holds for all machines.
+"""
 
 import contextlib
 import fcntl
@@ -9,7 +13,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from manifests.errors import LakeBusyError
+from manifests.address import LakeAddress
+from manifests.errors import LakeBusyError, LakeError, MissingDependencyError
+
+LOCK = 0x676F6C64_73696576  # "goldsiev": one lake lives in one database, so one number is enough
+PAUSE_S = 0.2
+
+
+@contextlib.contextmanager
+def lease_of(address: LakeAddress, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the writing lock of the lake at an address. Raises `LakeBusyError` naming the holder."""
+    if address.is_local:
+        assert address.folder is not None
+        with lease(address.folder, purpose, wait_s):
+            yield
+    else:
+        with advisory_lease(address.catalog.removeprefix("postgres:"), str(address), purpose, wait_s):
+            yield
 
 
 @contextlib.contextmanager
@@ -32,7 +52,7 @@ def lease(folder: Path, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
                         f"The lake {folder} is being written by {_holder(path)}. Wait for it to end, or stop it; "
                         "reading commands work meanwhile."
                     ) from None
-                time.sleep(0.2)
+                time.sleep(PAUSE_S)
         file.seek(0)
         file.truncate()
         json.dump({"purpose": purpose, "pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}, file)
@@ -42,6 +62,39 @@ def lease(folder: Path, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
         finally:
             file.seek(0)
             file.truncate()
+
+
+@contextlib.contextmanager
+def advisory_lease(database: str, lake: str, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
+    """The same in a PostgreSQL database (an address or ``name=value`` pairs).
+
+    Raises `LakeBusyError`, `LakeError` when the server cannot be reached, and `MissingDependencyError` without psycopg.
+    """
+    try:
+        import psycopg
+    except ImportError:
+        raise MissingDependencyError("A catalog in PostgreSQL needs psycopg: pip install 'goldsieve[postgres]'") from None
+    name = f"goldsieve {purpose} on {socket.gethostname()}, process {os.getpid()}"[:63]  # the server keeps no more
+    try:
+        # Keepalives: a server that vanished is noticed, and one notices that we did.
+        connection = psycopg.connect(database, autocommit=True, application_name=name, keepalives_idle=30, connect_timeout=10)
+    except psycopg.Error as error:
+        raise LakeError(f"The catalog of {lake} cannot be reached: {str(error).strip().splitlines()[0]}") from None
+    with contextlib.closing(connection):
+        deadline = time.monotonic() + wait_s
+        while connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
+            if time.monotonic() >= deadline:
+                row = connection.execute(
+                    """SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                    WHERE l.locktype = 'advisory' AND l.granted AND (l.classid::bigint << 32) + l.objid::bigint = %s""",
+                    [LOCK],
+                ).fetchone()
+                holder = row[0] if row else "another process"
+                raise LakeBusyError(
+                    f"The lake {lake} is being written by '{holder}'. Wait for it to end, or stop it; reading commands work meanwhile."
+                )
+            time.sleep(PAUSE_S)
+        yield
 
 
 def _holder(path: Path) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs
 import pyarrow.parquet as pq
 
 from manifests.schema import MEDIA
+from manifests.storage import filesystem, is_remote
 
 ROW_GROUP = 122_880
 """Rows that DuckDB writes and reads as one group."""
@@ -61,14 +61,16 @@ def media_part(data: str, facts: Sequence[Mapping[str, Any]]) -> Part:
 
 def write_part(data: str, table: str, rows: pa.Table) -> Part:
     """Write rows below ``data`` under a new name, complete or not at all."""
-    filesystem, base = pa.fs.FileSystem.from_uri(data) if "://" in data else (pa.fs.LocalFileSystem(), data)
-    folder = f"{base.rstrip('/')}/main/{table}"
-    filesystem.create_dir(folder, recursive=True)
+    system, base = filesystem(data)
+    folder = f"{base}/main/{table}"
     name = f"part-{uuid.uuid4()}.parquet"
-    temporary = f"{folder}/.{name}"
-    with filesystem.open_output_stream(temporary) as out:
+    # An object store shows a file when it is complete. On a disk it gets its name only then.
+    started = f"{folder}/{name}" if is_remote(data) else f"{folder}/.{name}"
+    system.create_dir(folder, recursive=True)
+    with system.open_output_stream(started) as out:
         pq.write_table(rows, out, compression="zstd", row_group_size=ROW_GROUP)
-    filesystem.move(temporary, f"{folder}/{name}")
+    if not is_remote(data):
+        system.move(started, f"{folder}/{name}")
     errors = rows.num_rows - rows.column("error").null_count if "error" in rows.column_names else 0
     return Part(table, os.path.join(data, "main", table, name), rows.num_rows, errors)
 

@@ -16,14 +16,15 @@ import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from manifests.address import LakeAddress, lake_address
+from manifests.address import LakeAddress, lake_address, write_pointer
 from manifests.compaction import compact
 from manifests.connection import ALIAS, confine, connect, identifier, quote
 from manifests.errors import LakeError, LakeMissingError, SqlError
 from manifests.explode import Exploded, explode_clips
 from manifests.ingest import IngestResult, ingest_references
-from manifests.lease import lease
+from manifests.lease import lease_of
 from manifests.parts import Part
+from manifests.storage import is_remote
 from manifests.tables import create_tables, ensure_signal_table, migrate, require_current, signal_table
 from manifests.wide import create_wide, current_operators, used_operators
 
@@ -41,6 +42,7 @@ def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lak
         if address.folder.exists() and not address.folder.is_dir():
             raise LakeError(f"{address.folder} is a file: a lake is a folder.")
         address.folder.mkdir(parents=True, exist_ok=True)
+        write_pointer(address)
     if address.is_local:
         if not _catalog_file(address).exists():
             _create_catalog(address)
@@ -195,10 +197,7 @@ class Lake:
     @contextlib.contextmanager
     def writing(self, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lake's writer lease. Raises `LakeBusyError` naming the holder."""
-        if self.address.folder is None:
-            yield
-            return
-        with lease(self.address.folder, purpose, wait_s):
+        with lease_of(self.address, purpose, wait_s):
             yield
 
     @contextlib.contextmanager
@@ -362,9 +361,9 @@ class Lake:
         for collect in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
             call = f"CALL {collect}('{ALIAS}', cleanup_all => true, dry_run => {str(dry_run).lower()})"
             removed += [str(row[0]) for row in self.connection.execute(call).fetchall()]
-        if "://" not in self.address.data:
+        if not is_remote(self.address.data):
             unfinished = [str(p) for p in Path(self.address.data).glob("**/.part-*.parquet")]
-            if self.address.folder:
+            if self.address.folder and self.address.is_local:
                 unfinished += [str(p) for p in self.address.folder.glob(f".{_catalog_file(self.address).name}.*")]
             if not dry_run:
                 for path in unfinished:

@@ -92,14 +92,19 @@ def init(
 ) -> None:
     """Create a lake. An existing one is left as it is.
 
+    A team shares a lake that has its catalog in PostgreSQL and its data in an object store; each machine has a folder that says where.
+    Passwords and keys come from the environment (PGPASSWORD, ~/.pgpass, AWS_...).
+
     Example: goldsieve init ./lake
+
+    Example: goldsieve init ./team --catalog postgresql://me@db.example/lake --data s3://bucket/lake/
     """
     from manifests.address import lake_address
     from manifests.store import create_lake
 
     if catalog and not data:
         raise UsageError("A catalog of your own needs a data location as well: give --data.")
-    with create_lake(lake_address(catalog or lake, data)) as made:
+    with create_lake(lake_address(lake, data, catalog)) as made:
         out().print(f"Lake ready: {made.address}", markup=False)
 
 
