@@ -159,7 +159,10 @@ def correlation(a: Floats, b: Floats) -> float:
 
 def gradual_transitions(track: FrameTrack, fps: float) -> list[Transition]:
     """Dissolves and fades, in order, none overlapping another."""
-    uniform = track.thumbs.reshape(len(track), -1).std(axis=1) < UNIFORM_STD if len(track) else np.zeros(0, bool)
+    flat = track.thumbs.reshape(len(track), -1)
+    # By parts: the deviation of hours of video at once takes a gigabyte.
+    parts = [flat[i : i + CHUNK].std(axis=1, dtype=np.float32) for i in range(0, len(track), CHUNK)]
+    uniform = np.concatenate(parts) < UNIFORM_STD if parts else np.zeros(0, bool)
     ramps = _ramps(track, fps)
     spans = [(r.first, r.last, bool(uniform[r.first] or uniform[min(r.last, len(track) - 1)])) for r in ramps]
     spans += [(first, last, True) for first, last in _runs(uniform)]
