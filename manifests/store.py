@@ -17,6 +17,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from manifests.address import LakeAddress, lake_address, write_pointer
+from manifests.captions import caption_table
 from manifests.compaction import compact
 from manifests.connection import ALIAS, confine, connect, identifier, quote
 from manifests.errors import LakeError, LakeMissingError, SqlError
@@ -173,6 +174,7 @@ class Lake:
     def inputs_version(self, words: Set[str] | None) -> int:
         """The last snapshot that changed what ``wide`` tells in columns with these names (lower case); None: in any column."""
         tables = ["refs", "media", "operator_versions", "protected"]
+        tables += ["captions"] if words is None else []
         tables += ["tiers", "tierings"] if words is None or words & {"tier", "failed_rules"} else []
         tables += [signal_table(name) for name in used_operators(current_operators(self.connection), words)]
         return self.changed_at("list_contains(?, table_name)", tables)
@@ -304,6 +306,15 @@ class Lake:
             connection.execute(
                 "INSERT INTO tierings VALUES (?, ?, ?, ?, ?, now())", [recipe, digest, json.dumps(rules), data_version, run_id]
             )
+
+    def add_captions(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append attempts at captions (columns of the table ``captions``)."""
+        if not rows:
+            return
+        with self.transaction(f"{len(rows):,} captions") as connection:
+            connection.register("new_captions", caption_table(rows))
+            connection.execute("INSERT INTO captions BY NAME SELECT * FROM new_captions")
+            connection.unregister("new_captions")
 
     def begin_run(self, command: str, recipe: str | None, digest: str | None, text: str | None, engine: str) -> uuid.UUID:
         """Record that a run starts; a run that never ends stays 'running' and is shown as interrupted."""

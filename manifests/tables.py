@@ -14,7 +14,7 @@ from manifests.connection import identifier
 from manifests.errors import LakeError, PromiseError
 from manifests.schema import MEDIA
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 TABLES = {
     "goldsieve": "key VARCHAR, value VARCHAR",
@@ -30,7 +30,9 @@ TABLES = {
     "corpus_runs": "name VARCHAR, fingerprint VARCHAR, input_digest VARCHAR, snapshot BIGINT, run_id UUID",
     "captions": """
         sample_id UUID, caption_hash UUID, kind VARCHAR, text VARCHAR, model VARCHAR, prompt_version VARCHAR, parameters JSON,
-        tokens BIGINT, cost DOUBLE, latency_s DOUBLE, checks JSON, accepted BOOLEAN, run_id UUID, created_at TIMESTAMPTZ""",
+        tokens BIGINT, cost DOUBLE, latency_s DOUBLE, checks JSON, accepted BOOLEAN, run_id UUID, created_at TIMESTAMPTZ,
+        outcome VARCHAR, "error" VARCHAR, route VARCHAR, plan VARCHAR, structured JSON, media_hash UUID, request_key VARCHAR,
+        clip_before FLOAT, clip_after FLOAT""",
     "tiers": "sample_id UUID, tier VARCHAR, failed_rules VARCHAR[], recipe VARCHAR, recipe_digest VARCHAR",
     "tierings": "recipe VARCHAR, recipe_digest VARCHAR, rules JSON, data_version BIGINT, run_id UUID, applied_at TIMESTAMPTZ",
     "runs": """
@@ -83,7 +85,15 @@ def _add_protected(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE TABLE protected (source VARCHAR, protected_at TIMESTAMPTZ)")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (_add_listings, _add_protected)
+def _add_attempts(connection: duckdb.DuckDBPyConnection) -> None:
+    for name, kind in (
+        *(("outcome", "VARCHAR"), ('"error"', "VARCHAR"), ("route", "VARCHAR"), ("plan", "VARCHAR"), ("structured", "JSON")),
+        *(("media_hash", "UUID"), ("request_key", "VARCHAR"), ("clip_before", "FLOAT"), ("clip_after", "FLOAT")),
+    ):
+        connection.execute(f"ALTER TABLE captions ADD COLUMN {name} {kind}")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (_add_listings, _add_protected, _add_attempts)
 """``MIGRATIONS[n]`` turns format n + 1 into n + 2. Append only."""
 
 

@@ -7,6 +7,7 @@ from operators.base import Operator
 from operators.caption_agreement import CaptionAgreement
 from operators.caption_duplicates import CaptionDuplicates
 from operators.caption_quality import CaptionQuality
+from operators.clean import Clean
 from operators.clip_score import ClipScore
 from operators.concept import Concept
 from operators.copy_signature import CopySignature
@@ -63,7 +64,7 @@ VIDEO: tuple[Operator, ...] = (
 
 OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
-    *(CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
+    *(Clean(), CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
     *(ImageEmbedding(), TextEmbedding(), ClipScore(), CaptionAgreement(), Aesthetic(), Style(), Concept(), ZeroShot()),
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     AigcScore(),

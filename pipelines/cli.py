@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from manifests.errors import GoldsieveError, Interrupted, UsageError
-from pipelines import cli_decide, cli_inspect, cli_models
+from pipelines import cli_captions, cli_decide, cli_inspect, cli_models
 from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
@@ -290,12 +290,22 @@ def run(
         return
     result = run_recipe(loaded, engine=engine, address=address, sample=sample, reporter=Reporter(quiet=quiet), overwrite=overwrite)
     if as_json:
-        emit_json({"samples": result.samples, "failed": result.failed, "tiers": dict(result.tiers), "run_id": result.run_id})
+        emit_json(
+            {
+                "samples": result.samples,
+                "failed": result.failed,
+                "tiers": dict(result.tiers),
+                "captions": result.rewritten,
+                "run_id": result.run_id,
+            }
+        )
     else:
         emit_rows([vars(r) for r in result.ingested])
         emit_rows([{"tier": name, "samples": count} for name, count in result.tiers.items()])
         if not result.measured:
             out().print("Nothing was left to measure.")
+        if result.rewritten:
+            out().print(cli_captions.describe(result.rewritten), markup=False)
         if result.exported:
             out().print(describe_export(result.exported), markup=False)
     _check_errors(result.samples, result.failed, max_error_rate, str(loaded.lake))
@@ -354,6 +364,7 @@ def gc(
 
 cli_inspect.register(app)
 cli_decide.register(app)
+cli_captions.register(app)
 cli_models.register(app)
 
 

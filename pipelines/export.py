@@ -35,6 +35,7 @@ from pipelines.export_plan import (
     plan_export,
     plan_sql,
     public_settings,
+    relation_sql,
     rows_sql,
     windows,
 )
@@ -104,8 +105,9 @@ def export(
     started = datetime.now(UTC)
     snapshot = lake.snapshot()
     with open_lake(lake.address, at=snapshot) as past:
-        columns = export_columns(past.query("SELECT * FROM wide LIMIT 0").schema, settings)
-        plan = plan_export(past.query(plan_sql(settings, columns)), settings, recipe_digest)
+        relation = relation_sql(settings, bool(past.value("SELECT count(*) FROM captions WHERE accepted")))
+        columns = export_columns(past.query(f"SELECT * FROM {relation} LIMIT 0").schema, settings)
+        plan = plan_export(past.query(plan_sql(settings, columns, relation)), settings, recipe_digest)
         if not plan.samples:
             raise UsageError(
                 f"No sample has the tier {settings.tier!r}, so there is nothing to export. `goldsieve status` shows the tiers."
@@ -119,7 +121,7 @@ def export(
         counter.step(plan.samples - sum(shard.samples for shard in todo))
         cut_settings = CutSettings(settings.clips, settings.crf, settings.resize, settings.frames)
         cut = clip_cutter(parent_hashes(past, settings.tier), open_video, cut_settings)
-        for record in write_all(past, settings, columns, todo, folder, read, workers, counter, cut):
+        for record in write_all(past, settings, columns, relation, todo, folder, read, workers, counter, cut):
             records[record.name] = record
         shards = tuple(records[shard.name] for shard in plan.shards)
         if todo or not folder.complete:
@@ -180,6 +182,7 @@ def write_all(
     lake: Lake,
     settings: ExportSettings,
     columns: Sequence[str],
+    relation: str,
     todo: Sequence[PlannedShard],
     folder: ExportFolder,
     read: Read,
@@ -199,7 +202,7 @@ def write_all(
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="export") as pool:
         try:
             for window in windows(todo):
-                rows = lake.query(rows_sql(settings, columns, window[0].first, window[-1].last))
+                rows = lake.query(rows_sql(settings, columns, window[0].first, window[-1].last, relation))
                 start = 0
                 for shard in window:
                     part = rows.slice(start, shard.samples)

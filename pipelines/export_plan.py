@@ -7,13 +7,14 @@ random. A plan costs 40 bytes a sample while it is made and nothing afterwards b
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from manifests.captions import CHOICES, ORIGINAL, chosen_sql
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
 from operators.plugins import nearest
@@ -26,6 +27,8 @@ PROVENANCE = (
     *("caption", "metadata", "license", "author", "source_url", "tier", "parent_id", "span_start_s", "span_end_s"),
 )
 """Columns every ``.json`` has."""
+CAPTION_COLUMNS = ("caption_original", "caption_kind", "caption_model", "caption_choices")
+"""Beside them, when the lake has other captions than the originals and the policy may choose one."""
 VOLATILE = {"ingested_at", "ref_hash", "stamp", "run_id"}
 """Columns that differ between two undisturbed runs over the same data."""
 WINDOW_ROWS = 50_000
@@ -58,6 +61,10 @@ class ExportSettings:
     """x264's quality of clips that are encoded, 0 (lossless) to 51."""
     frames: int = 0
     """So many stills beside each clip, as JPEG."""
+    captions: str | Mapping[str, float] = "best"
+    """Which caption a sample gets: "best", "original", "clean", "rewritten", "rephrase", "recaption", "structured", or shares of these."""
+    captions_per_sample: int = 1
+    """More than one: the ``.json`` lists so many under ``caption_choices``, the best fit first; the ``.txt`` has that one."""
 
     def __post_init__(self) -> None:
         parse_size(self.shard_size)
@@ -69,8 +76,20 @@ class ExportSettings:
             raise UsageError(f"Export setting crf is {self.crf}: it must be between 0 and 51.")
         if not 0 <= self.frames <= 64:
             raise UsageError(f"Export setting frames is {self.frames}: it must be between 0 and 64.")
+        for name, share in self.caption_shares.items():
+            if name not in CHOICES:
+                raise UsageError(f"Export setting captions names {name!r}; it can be {', '.join(CHOICES)}.{nearest(name, CHOICES)}")
+            if not 0 < share < float("inf"):
+                raise UsageError(f"Export setting captions gives {name} the share {share}: it must be above 0.")
+        if not self.caption_shares or not 1 <= self.captions_per_sample <= 20:
+            raise UsageError("Export setting captions is empty, or captions_per_sample is not between 1 and 20.")
         if not 1 <= self.quality <= 100:
             raise UsageError(f"Export setting quality is {self.quality}: it must be between 1 and 100.")
+
+    @property
+    def caption_shares(self) -> Mapping[str, float]:
+        """The policy as shares."""
+        return {self.captions: 1.0} if isinstance(self.captions, str) else self.captions
 
 
 @dataclass(frozen=True)
@@ -107,7 +126,8 @@ def export_columns(schema: pa.Schema, settings: ExportSettings) -> list[str]:
         if name not in schema.names:
             raise UsageError(f"Export setting columns names {name!r}, which the lake does not have.{nearest(name, schema.names)}")
     if settings.columns is not None:
-        return sorted({*PROVENANCE, *settings.columns})
+        made = {name for name in schema.names if name in CAPTION_COLUMNS}
+        return sorted({*PROVENANCE, *settings.columns, *made})
     return sorted(f.name for f in schema if f.name not in VOLATILE and not pa.types.is_temporal(f.type) and not _is_vector(f.type))
 
 
@@ -121,11 +141,23 @@ def order_sql(seed: int) -> str:
     return f"md5_number_upper({quote(f'{int(seed)}:')} || CAST(sample_id AS VARCHAR))"
 
 
-def _exported(settings: ExportSettings) -> str:
-    return f"wide WHERE tier = {quote(settings.tier)} AND NOT is_protected"
+def relation_sql(settings: ExportSettings, versions: bool) -> str:
+    """What is exported: ``wide``, with the captions that the policy chooses in place of the originals. ``versions``: the lake has any."""
+    if not versions or set(settings.caption_shares) == {ORIGINAL}:
+        return "wide"
+    several = ", list_transform(v.chosen, lambda c: c.text) AS caption_choices" if settings.captions_per_sample > 1 else ""
+    chosen = chosen_sql(settings.caption_shares, settings.captions_per_sample, settings.seed)
+    return f"""(
+        SELECT w.* REPLACE (coalesce(v.chosen[1].text, w.caption) AS caption), w.caption AS caption_original,
+            coalesce(v.chosen[1].kind, 'original') AS caption_kind, v.chosen[1].model AS caption_model{several}
+        FROM wide w LEFT JOIN ({chosen}) v ON v.sample_id = w.sample_id)"""
 
 
-def plan_sql(settings: ExportSettings, columns: Sequence[str]) -> str:
+def _exported(settings: ExportSettings, relation: str) -> str:
+    return f"{relation} WHERE tier = {quote(settings.tier)} AND NOT is_protected"
+
+
+def plan_sql(settings: ExportSettings, columns: Sequence[str], relation: str = "wide") -> str:
     """SQL of what `plan_export` takes: one row a sample, in order."""
     record = ", ".join(f"{identifier(c)} := {identifier(c)}" for c in columns)
     media = "coalesce(byte_length, 0)"
@@ -136,16 +168,16 @@ def plan_sql(settings: ExportSettings, columns: Sequence[str]) -> str:
     return (
         f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "
         "CAST(strlen(record) AS BIGINT) AS record, md5_number_upper(record) AS content "
-        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM {_exported(settings)}) "
+        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM {_exported(settings, relation)}) "
         f"ORDER BY order_key, sample_id {limit}"
     )
 
 
-def rows_sql(settings: ExportSettings, columns: Sequence[str], first: int, last: int) -> str:
+def rows_sql(settings: ExportSettings, columns: Sequence[str], first: int, last: int, relation: str = "wide") -> str:
     """SQL of the full rows with order keys ``first..last``, in order."""
     names = ", ".join(identifier(c) for c in columns)
     return (
-        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM {_exported(settings)}) "
+        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM {_exported(settings, relation)}) "
         f"WHERE order_key BETWEEN CAST({first} AS UBIGINT) AND CAST({last} AS UBIGINT) ORDER BY order_key, sample_id"
     )
 

@@ -17,6 +17,7 @@ import yaml
 from manifests.address import LakeAddress, lake_address
 from manifests.errors import GoldsieveError, RecipeError, UsageError
 from operators.plugins import available, make
+from pipelines.captions.settings import CaptionSettings, as_data, read_captions
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
@@ -25,7 +26,7 @@ from quality.presets import with_presets
 from quality.rules import Tiers, read_tiers
 from quality.sql_guard import canonical, check_syntax, nearest
 
-KEYS = ("name", "lake", "sources", "operators", "tiers", "export")
+KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")
 Where = tuple[str | int, ...]
 T = typing.TypeVar("T")
 
@@ -35,7 +36,7 @@ class Recipe:
     """A checked recipe; paths are absolute.
 
     ``digest``: SHA-256 over what decides the result: sources as written, operators with their fingerprints and
-    conditions, tier rules, export settings. Comments, layout, name, lake and the export's folder are not in it.
+    conditions, tier rules, caption settings, export settings. Comments, layout, name, lake and the export's folder are not in it.
     ``text``: the file as it was read, passwords blanked, with the changes of ``--set`` as comments at its end.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     tiers: Tiers
     export: ExportSettings | None
     digest: str
+    captions: CaptionSettings | None = None
     text: str = field(default="", repr=False)
 
 
@@ -96,6 +98,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     sources = _sources(reading)
     operators = _operators(reading)
     tiers = _tiers(reading)
+    captions = _captions(reading, tiers)
     export = _export(reading, tiers)
     if reading.problems or lake is None:
         found = dict.fromkeys(f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in sorted(reading.problems))
@@ -105,7 +108,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         "operators": [[use.name, use.fingerprint, canonical(use.when) if use.when else ""] for use in operators],
         "tiers": tiers.canonical(),
         "export": dataclasses.asdict(dataclasses.replace(export, to="")) if export else None,
-    }
+    } | ({"captions": as_data(captions)} if captions else {})
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
     here = tuple(
         dataclasses.replace(spec, path=reading.path(spec.path), media_root=spec.media_root and reading.path(spec.media_root))
@@ -115,7 +118,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         export = dataclasses.replace(export, to=reading.path(export.to))
     text = re.sub(r"(://[^\s:/@]+):[^\s@]+@", r"\1:***@", raw.decode("utf-8-sig"))
     text += "".join(f"\n# --set {override}" for override in overrides)
-    return Recipe(name, lake, here, operators, tiers, export, digest, text)
+    return Recipe(name, lake, here, operators, tiers, export, digest, captions, text)
 
 
 def _presets(reading: _Reading) -> None:
@@ -158,14 +161,19 @@ def _override(reading: _Reading, text: str) -> None:
         raise RecipeError(f"--set {text}: the value cannot be read. Put it in double quotes inside the single ones.") from error
     if not dot:
         reading.data[first] = parsed
-    elif first == "export":
-        settings = reading.data.setdefault("export", {})
+    elif first in ("export", "captions"):
+        settings = reading.data[first] = reading.data.get(first) or {}
+        *above, last = rest.split(".")
+        for part in above:
+            settings = settings.setdefault(part, {}) if isinstance(settings, dict) else None
         if isinstance(settings, dict):
-            settings[rest] = parsed
+            settings[last] = parsed
     elif first == "operators":
         _override_operator(reading, rest, parsed, text)
     else:
-        raise RecipeError(f"--set {text}: {key} cannot be set this way. Set rules (gold.pretty), export.NAME or operators.NAME.SETTING.")
+        raise RecipeError(
+            f"--set {text}: {key} cannot be set this way. Set rules (gold.pretty), export.NAME, captions.NAME or operators.NAME.SETTING."
+        )
 
 
 def _override_rule(reading: _Reading, rules: dict[str, Any], tier: str, rule: str, value: str, text: str) -> None:
@@ -307,6 +315,21 @@ def _tiers(reading: _Reading) -> Tiers:
     for where, text in problems:
         reading.wrong(("tiers", *where), text)
     return tiers
+
+
+def _captions(reading: _Reading, tiers: Tiers) -> CaptionSettings | None:
+    if "captions" not in reading.data:
+        return None
+    settings, problems = read_captions(reading.data["captions"] or {})
+    for where, text in problems:
+        reading.wrong(("captions", *where), text)
+    if settings is None:
+        return None
+    for name in settings.tiers:
+        if name not in tiers.names:
+            reading.wrong(("captions", "tiers"), f"captions: there is no tier {name!r} here ({', '.join(tiers.names)}).")
+    prompts = {mode: reading.path(path) for mode, path in settings.prompts.items()}
+    return dataclasses.replace(settings, prompts=prompts, cache=settings.cache and reading.path(settings.cache))
 
 
 def _export(reading: _Reading, tiers: Tiers) -> ExportSettings | None:

@@ -16,6 +16,7 @@ from manifests.wide import narrow
 from operators import ALL, VIDEO
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
+from pipelines.captions.settings import routes_of
 from pipelines.data_card import CardFacts
 from pipelines.engine import PARTITIONED_ROWS, Engine, EngineName, make_engine
 from pipelines.export import ExportResult, export, finished_before
@@ -40,6 +41,7 @@ class RunResult:
     measured: tuple[PassResult, ...] = ()
     tiers: Mapping[str, int] = field(default_factory=dict)
     exported: ExportResult | None = None
+    rewritten: Mapping[str, Any] | None = None
     samples: int = 0
     failed: int = 0
 
@@ -233,11 +235,26 @@ def run_recipe(
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, uses, engine, address, run_id, reporter, only))
         tier(lake, recipe, run_id)
+        rewritten = rewrite_captions(lake, recipe, engine, address, run_id, reporter) if recipe.captions and not sample else None
         exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
         tiers = tier_counts(lake)
-        result = RunResult(run_id, ingested, measured, tiers, exported, sum(tiers.values()), tiers.get("rejected", 0))
+        result = RunResult(run_id, ingested, measured, tiers, exported, rewritten, sum(tiers.values()), tiers.get("rejected", 0))
         counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[vars(p) for p in measured])
+        counts.update({"captions": rewritten} if rewritten else {})
     return result
+
+
+def rewrite_captions(
+    lake: Lake, recipe: Recipe, engine: EngineName, address: str | None, run_id: uuid.UUID, reporter: Reporter
+) -> dict[str, Any]:
+    """The recipe's captions, to their end or their budget's; outside the active hours it waits. See `pipelines.captions`."""
+    from pipelines.captions.job import rewrite_recipe, wait_for_hours
+
+    while True:
+        wait_for_hours(recipe, reporter.say)
+        outcome = rewrite_recipe(lake, recipe, run_id, engine=engine, address=address, say=reporter.say)
+        if "active hours" not in outcome.stopped:
+            return outcome.as_dict()
 
 
 def measure_with(
@@ -320,6 +337,11 @@ def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
     steps = [{"step": "ingest", "what": spec.path} for spec in recipe.sources]
     steps += [{"step": "measure", "what": run.name} for run in plan_passes(recipe.operators)]
     steps += [{"step": f"tier {name}", "what": ", ".join(rules)} for name, rules in recipe.tiers.as_dict().items()]
+    if recipe.captions:
+        steps += [
+            {"step": f"captions {r.name}", "what": f"{r.target}{f' where {r.condition}' if r.condition else ''}"}
+            for r in routes_of(recipe.captions)
+        ]
     if recipe.export:
         steps.append({"step": "export", "what": f"{recipe.export.tier} to {recipe.export.to}"})
     return steps

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 from manifests.wide import EVIDENCE
+from quality.caption_report import caption_part
 from quality.why_text import evidence_text
 
 ReadBytes = Callable[[str, int | None, int | None], bytes]
@@ -82,6 +83,7 @@ def write_report(lake: Queryable, path: Path, read: ReadBytes, title: str = "Gol
         evidence=[_bar(row["what"], row["n"], total["n"], f"for example {row['example']}") for row in _rows(lake, _EVIDENCE)],
         sources=_rows(lake, _SOURCES),
         gold=[pictures[i] for i in gold],
+        captions=caption_part(lake),
         failing=[(rule, texts.get(rule.partition(" (")[0], ""), [pictures[i] for i in ids]) for rule, ids in shown.items()],
         groups=[[pictures[i] for i in ids] for ids in groups],
     )  # fmt: skip

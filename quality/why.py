@@ -48,6 +48,7 @@ class Story:
     verdicts: tuple[Verdict, ...]
     duplicates: tuple[Mapping[str, Any], ...]
     lineage: tuple[Mapping[str, Any], ...]
+    captions: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -56,6 +57,7 @@ class Story:
             "rules": [vars(v) for v in self.verdicts],
             "duplicates": [dict(d) for d in self.duplicates],
             "lineage": [dict(row) for row in self.lineage],
+            "captions": [dict(row) for row in self.captions],
         }
 
 
@@ -96,7 +98,19 @@ def _story(lake: Lake, name: str) -> Story:
         )
     same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
     facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
-    return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage))
+    return Story(facts, signals, verdicts(lake, wide), tuple(same), tuple(lineage), tuple(caption_history(lake, wide)))
+
+
+def caption_history(lake: Lake, wide: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every attempt at the sample's caption, the oldest first, with what each check found. ``current``: it was made of today's caption."""
+    rows = lake.rows(
+        """SELECT kind, text, outcome, accepted, "error", model, prompt_version, route, parameters, tokens, cost, latency_s, checks,
+            clip_before, clip_after, caption_hash IS NOT DISTINCT FROM ? AS current,
+            strftime(created_at, '%Y-%m-%d %H:%M:%S') AS made_at, CAST(run_id AS VARCHAR) AS run
+        FROM captions WHERE sample_id = ? ORDER BY created_at""",
+        [wide["caption_hash"], wide["sample_id"]],
+    )
+    return [row | {name: json.loads(row[name] or "null") for name in ("checks", "parameters")} for row in rows]
 
 
 def measured(lake: Lake, wide: Mapping[str, Any]) -> list[tuple[CurrentOperator, Mapping[str, Any] | None, Mapping[str, Any]]]:

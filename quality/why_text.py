@@ -21,6 +21,9 @@ def story_text(story: Story) -> str:
     size = f"{sample['width']} x {sample['height']} px, " if sample["width"] else ""
     lines.append(f"{INDENT}picture: {size}{sample['format'] or 'unknown format'}, {_value(sample['byte_length'])} bytes, {sample['uri']}")
     lines.append(f"{INDENT}caption: {sample['caption'] if sample['caption'] is not None else '(none)'}")
+    if story.captions:
+        lines.append("captions")
+        lines += [INDENT + line for attempt in story.captions for line in attempt_text(attempt)]
     if story.verdicts:
         lines.append("rules")
         for v in story.verdicts:
@@ -47,6 +50,18 @@ def story_text(story: Story) -> str:
         else:
             lines.append(f"{INDENT}{row['operator']} {row['fingerprint']} on {row['host']} ({row['engine']}), run of {row['run_started']}")
     return "\n".join(lines)
+
+
+def attempt_text(attempt: Mapping[str, Any]) -> list[str]:
+    """One attempt at a caption: what came of it, who made it, and what the checks found."""
+    old = "" if attempt["current"] else ", of an earlier caption"
+    lines = [f"{attempt['outcome']}  {attempt['kind']} by {attempt['model']}, {attempt['prompt_version']}, {attempt['made_at']}{old}"]
+    lines += [f"{INDENT}text: {attempt['text']}"] if attempt["text"] is not None else []
+    lines += [f"{INDENT}why not: {attempt['error']}"] if attempt["error"] else []
+    passed = [f"{c['check']} ({c['found']})" if c["found"] else c["check"] for c in attempt["checks"] or () if c["passed"]]
+    lines += [f"{INDENT}passed: {', '.join(passed)}"] if passed else []
+    spent = f"{attempt['tokens']:,} tokens, cost {attempt['cost']:.5f}, {attempt['latency_s']:.2f} s" if attempt["tokens"] else ""
+    return lines + ([f"{INDENT}route {attempt['route']}: {spent}"] if spent else [])
 
 
 def evidence_text(copy: Mapping[str, Any]) -> str:

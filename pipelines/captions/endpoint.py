@@ -1,0 +1,165 @@
+"""One server: sends a request and tells an answer from a fault. No retries here, and nothing about captions."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from manifests.errors import UsageError
+from pipelines.captions.pictures import PictureRef, with_pictures
+from pipelines.captions.settings import EndpointSpec
+
+FaultKind = Literal["rate limit", "server error", "timeout", "connection", "malformed answer", "refused request", "set-up"]
+SECRET = re.compile(r"(?i)(bearer\s+|api[_-]?key\W{1,3}|\b)(sk-|pk-|key-)?[A-Za-z0-9_\-.]{24,}")
+SHORT = 200
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: ``body`` as the API takes it, without pictures, which are read and added where it is sent."""
+
+    body: Mapping[str, Any]
+    pictures: tuple[PictureRef, ...] = ()
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A server's answer. ``seconds``: from sending to the last byte."""
+
+    text: str
+    finish_reason: str
+    tool_calls: bool
+    tokens_in: int
+    tokens_out: int
+    cached: int
+    seconds: float
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why there is no answer. ``retry_after``: seconds the server asks to wait, None: it did not say."""
+
+    kind: FaultKind
+    message: str
+    retry_after: float | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        return self.kind not in ("refused request", "set-up")
+
+
+class Endpoint:
+    """A connection pool to one server. Make it inside a running event loop; `close` it there."""
+
+    def __init__(self, spec: EndpointSpec, connections: int) -> None:
+        import httpx2
+        import openai
+
+        self.spec = spec
+        key = secret(spec)
+        self._client = openai.AsyncOpenAI(
+            base_url=spec.url,
+            api_key=key or "none",
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections), follow_redirects=False
+            ),
+        )
+        self._raw = httpx2.Response
+        self._hide = key
+
+    async def ask(self, call: Call) -> Reply | Fault:
+        """The answer, or why there is none. Never raises for what a server does."""
+        import openai
+
+        started = time.monotonic()
+        try:
+            body = await with_pictures(call.body, call.pictures)
+        except Exception as error:  # whatever a hostile picture or a lost disk raises
+            return Fault("refused request", f"the picture cannot be sent: {error}"[:SHORT])
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                # The SDK's create() walks through all messages of every request, which takes longer than all else here together.
+                raw = await self._client.post("/chat/completions", cast_to=self._raw, body=body, options={"timeout": call.timeout_s})
+            return read_reply(raw.json(), time.monotonic() - started)
+        except (TimeoutError, openai.APITimeoutError):
+            return Fault("timeout", f"no answer within {call.timeout_s:g} s")
+        except openai.APIStatusError as error:
+            return self._status(error)
+        except openai.APIConnectionError as error:
+            return Fault("connection", self._plain(str(error.__cause__ or error)))
+        except (openai.OpenAIError, ValueError, TypeError, KeyError, LookupError, AttributeError) as error:
+            return Fault("malformed answer", self._plain(f"{type(error).__name__}: {error}"))
+
+    def _status(self, error: Any) -> Fault:
+        code, message = error.status_code, self._plain(str(error.message))
+        wait = retry_after(error.response.headers)
+        if code == 429 and "insufficient_quota" not in str(error.body):
+            return Fault("rate limit", f"{code}: {message}", wait)
+        if code in (408, 409, 425) or code >= 500:
+            return Fault("server error", f"{code}: {message}", wait)
+        if code in (401, 402, 403, 404, 405, 429) or 300 <= code < 400:
+            return Fault("set-up", f"{self.spec.url} says {code}: {message}")
+        return Fault("refused request", f"{code}: {message}")
+
+    def _plain(self, text: str) -> str:
+        """Short, and without anything that may be a key: servers repeat headers in their errors."""
+        text = text.replace(self._hide, "***") if self._hide else text
+        return " ".join(SECRET.sub("***", text).split())[:SHORT]
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def secret(spec: EndpointSpec) -> str:
+    """The key of an endpoint from the environment. Raises `UsageError` naming the variable that is not set."""
+    if not spec.key:
+        return ""
+    value = os.environ.get(spec.key, "").strip()
+    if not value:
+        raise UsageError(f"The key for {spec.url} is expected in the environment variable {spec.key}, which is not set.")
+    return value
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds or as a date (RFC 9110), or ``retry-after-ms``; at most an hour."""
+    text = headers.get("retry-after-ms")
+    try:
+        if text:
+            return min(float(text) / 1000, 3600.0)
+        text = headers.get("retry-after")
+        if not text:
+            return None
+        if re.fullmatch(r"\s*\d+(?:\.\d+)?\s*", text):
+            return min(float(text), 3600.0)
+        return min(max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0), 3600.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def read_reply(data: Any, seconds: float) -> Reply:
+    """A chat completion as a `Reply`. Raises `ValueError` and its kin for anything else."""
+    choice = data["choices"][0]
+    message, usage = choice["message"], data.get("usage") or {}
+    text = message.get("content") or ""
+    if not isinstance(text, str):
+        raise ValueError("the answer is not text")
+    if message.get("refusal"):
+        text = str(message["refusal"])
+    details = usage.get("prompt_tokens_details") or {}
+    return Reply(
+        text=text,
+        finish_reason=str(choice.get("finish_reason") or "stop"),
+        tool_calls=bool(message.get("tool_calls") or message.get("function_call")),
+        tokens_in=int(usage.get("prompt_tokens") or 0),
+        tokens_out=int(usage.get("completion_tokens") or 0),
+        cached=int(details.get("cached_tokens") or 0),
+        seconds=seconds,
+        model=str(data.get("model") or ""),
+    )
