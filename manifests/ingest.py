@@ -14,15 +14,15 @@ from manifests.schema import REFERENCE
 
 
 # One definition of each hash, in SQL, because sets of references never visit Python.
-def _hash(*parts: str) -> str:
+def hash_sql(*parts: str) -> str:
     """SQL of the first 128 bits of a SHA-256 over the parts' own SHA-256s (so no separator can be forged)."""
     digests = ", ".join(f"sha256(CAST({part} AS VARCHAR))" for part in parts)
     return f"CAST(substr(sha256(concat({digests})), 1, 32) AS UUID)"
 
 
-SAMPLE_ID = _hash("source", "key", "ordinal")
-REF_HASH = _hash("uri", "coalesce(CAST(byte_offset AS VARCHAR), 'whole')", "coalesce(CAST(byte_length AS VARCHAR), 'rest')", "stamp")
-CAPTION_HASH = _hash("CASE WHEN caption IS NULL THEN 'no caption' ELSE 'caption' END", "coalesce(caption, '')", "to_json(captions)")
+SAMPLE_ID = hash_sql("source", "key", "ordinal")
+REF_HASH = hash_sql("uri", "coalesce(CAST(byte_offset AS VARCHAR), 'whole')", "coalesce(CAST(byte_length AS VARCHAR), 'rest')", "stamp")
+CAPTION_HASH = hash_sql("CASE WHEN caption IS NULL THEN 'no caption' ELSE 'caption' END", "coalesce(caption, '')", "to_json(captions)")
 
 
 _TEMPORARY = ("temp.listed", "temp.numbered", "temp.compared")

@@ -21,6 +21,7 @@ from manifests.captions import caption_table
 from manifests.compaction import compact
 from manifests.connection import ALIAS, confine, connect, identifier, quote
 from manifests.errors import LakeError, LakeMissingError, SqlError
+from manifests.explode import Exploded, explode_clips
 from manifests.ingest import IngestResult, ingest_references
 from manifests.lease import lease_of
 from manifests.parts import Part
@@ -219,6 +220,11 @@ class Lake:
         with self.transaction(f"ingest {source}") as connection:
             connection.execute("DELETE FROM listings WHERE source = ? AND listed_in = ?", [source, scope])
             return ingest_references(connection, source, scope, batches)
+
+    def explode(self, fingerprint: str) -> Exploded:
+        """Make samples of the clips that the operator `clips` found (see `manifests.explode`)."""
+        with self.transaction("explode clips") as connection:
+            return explode_clips(connection, fingerprint)
 
     def protect(self, source: str) -> None:
         """Mark a source as one whose samples, and whose copies, no tier may hold and no export may have."""

@@ -23,6 +23,7 @@ KINDS = {
     "pixel_duplicates": ("pixels", "pixel"),
     NEAR: ("near", "near"),
     "semantic_duplicates": ("semantic", "semantic"),
+    "clip_duplicates": ("clip", "clip"),
 }
 """Operators that say what a copy is of: the ``duplicate_kind`` each stands for and the prefix of its columns; the surest first."""
 EVIDENCE = {

@@ -35,10 +35,32 @@ from operators.text_embedding import TextEmbedding
 from operators.texture_loss import TextureLoss
 from operators.turned_hashes import TurnedHashes
 from operators.upsampling_grid import UpsamplingGrid
+from operators.video.audio import AudioFacts, Speech
+from operators.video.camera_movement import CameraMovement
+from operators.video.clip_duplicates import ClipDuplicates
+from operators.video.clip_hashes import ClipHashes
+from operators.video.clips import Clips
+from operators.video.frame_embeddings import FrameEmbeddings
+from operators.video.frame_heads import VideoAesthetic, VideoClipScore, VideoStyle
+from operators.video.light import Light
+from operators.video.motion import Motion
+from operators.video.shot_size import ShotSize
+from operators.video.shots import Shots
+from operators.video.video_aigc import VideoAigc
+from operators.video.video_faces import VideoFaces
+from operators.video.video_facts import VideoFacts
+from operators.video.video_quality import VideoQuality
+from operators.video.video_text import VideoText
 from operators.zero_shot import ZeroShot
 
 ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality(), CaptionQuality(), ExactDuplicates(), NearDuplicates())
 """One of each operator, with default settings, in the order in which they are listed and documented."""
+
+VIDEO: tuple[Operator, ...] = (
+    *(VideoFacts(), Shots(), Clips(), Motion(), CameraMovement(), Light(), VideoQuality(), AudioFacts()),
+    *(ClipHashes(), ClipDuplicates()),
+)
+"""Those that look at videos and run by default in a lake that has some."""
 
 OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
@@ -47,6 +69,8 @@ OPTIONAL: tuple[Operator, ...] = (
     *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     AigcScore(),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
+    *VIDEO,
+    *(Speech(), FrameEmbeddings(), VideoAesthetic(), VideoClipScore(), VideoStyle(), VideoFaces(), ShotSize(), VideoText(), VideoAigc()),
 )
 """Operators that run a model, decode pictures at native size or compare all samples in another way: listed, documented and made by name
 like the others, but not in the default set, which would be several times slower with them."""

@@ -63,7 +63,59 @@ class RawBytes:
     """The file as it is stored: ``bytes``."""
 
 
-View = Pixels | Gray | Header | RawBytes
+@dataclass(frozen=True)
+class VideoHeader:
+    """What a video's container says: a `operators.video.probe.VideoInfo`. Decodes one frame at most."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """``count`` frames of a clip, at the middles of as many equal parts of its time: a `operators.video.frames.Sampled`.
+
+    Fewer when the clip has fewer. Each is RGB, uint8, upright, sRGB, of square pixels, at the smallest of 1/1, 1/2, 1/4 and 1/8
+    whose shorter side is still ``min_side``; ``min_side=0`` means native size. Depends on the clip and the view alone.
+    """
+
+    count: int = 8
+    min_side: int = 224
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a clip could be decoded: a `operators.video.media.Decoded`."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What the first audio track of a clip is like: a `operators.video.sound.SoundFacts`; None without one."""
+
+    speech: bool = False
+
+
+class Gather(Protocol):
+    """Takes the frames of a clip one after the other and says something about all of them."""
+
+    def add(self, frame: Any) -> None:
+        """``frame``: a `operators.video.frames.SmallFrame`, in order of time. Valid during the call only."""
+        ...
+
+    def finish(self) -> Any: ...
+
+
+@runtime_checkable
+class EveryFrame(Protocol):
+    """A view made from every frame of a clip, small, in one decode that all views of a pass share. A frozen dataclass.
+
+    The view's data is what ``finish()`` of the started `Gather` returns.
+    """
+
+    def start(self, info: Any) -> Gather:
+        """``info``: the `operators.video.probe.VideoInfo`."""
+        ...
+
+
+View = Pixels | Gray | Header | RawBytes | VideoHeader | Frames | Coverage | Sound | EveryFrame
+Videos = Literal["any", "whole", "clips"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +126,20 @@ class Reads:
     ``views``: views of the media; empty for text-only operators. ``views`` alone -> keyed by media hash; only
     ``caption`` columns -> keyed by caption hash; both -> keyed by the pair.
     ``order_by`` (corpus scope only): SQL over ``wide``; rows arrive in that order, best first, ties by content hash.
+    ``videos``: with views of videos, which of them: ``whole`` files, ``clips`` (and files that `shots` has not split), or ``any``.
     """
 
     columns: tuple[str, ...] = ()
     views: tuple[View, ...] = ()
     order_by: str = ""
+    videos: Videos = "clips"
+
+    @property
+    def modality(self) -> Literal["image", "video", ""]:
+        """What the views are views of; empty without views."""
+        if not self.views:
+            return ""
+        return "image" if isinstance(self.views[0], Pixels | Gray | Header | RawBytes) else "video"
 
 
 class Row(Protocol):

@@ -76,6 +76,8 @@ class Media:
         info = self.info
         if isinstance(view, Header):
             return info
+        if not isinstance(view, Pixels | Gray):
+            raise MediaError("a picture has no views of a video")
         factor, gray = scale_factor(info, view.min_side), isinstance(view, Gray)
         return self._once((factor, gray), lambda: self._gray(info, factor) if gray else self._pixels(info, factor))
 

@@ -66,11 +66,17 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where the demo's data, lake, shards and report go.")] = Path("goldsieve-demo"),
     engine: EngineOption = "inline",
+    video: Annotated[bool, typer.Option("--video", help="Films instead of pictures: shots, moves, clips.")] = False,
 ) -> None:
     """Run the whole job on a small labelled data set, offline, and print what was caught and missed.
 
-    Example: goldsieve demo demo
+    Examples: goldsieve demo demo, goldsieve demo demo-video --video
     """
+    if video:
+        from pipelines.demo_video import describe_video, run_video_demo
+
+        out().print(describe_video(run_video_demo(directory, engine=engine)), markup=False)
+        return
     from pipelines.demo import describe, run_demo
 
     out().print(describe(run_demo(directory, engine=engine)), markup=False)
@@ -180,8 +186,8 @@ def measure(
     from pipelines.progress import Reporter
     from pipelines.run import default_uses, measure_with, recorded_run, sample_sql
 
-    uses = default_uses(operators or ())
     with open_lake(lake, read_only=False) as opened, recorded_run(opened, "measure", None, engine) as (run_id, counts):
+        uses = default_uses(operators or (), opened)
         only = sample_sql(sample) if sample else ""
         results = measure_with(opened, uses, engine, address, run_id, Reporter(quiet=quiet), only)
         counts.update(passes=[vars(r) for r in results])

@@ -104,6 +104,8 @@ def data_card(index: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], 
 def webdataset_snippet(index: Mapping[str, Any]) -> str:
     """Python that loads the export in the current folder; a test runs it."""
     media = json.dumps(list(index["extensions"]))
+    if "mp4" in index["extensions"]:
+        return video_snippet()
     return f"""import io, json, pathlib
 import torch
 import webdataset as wds
@@ -119,6 +121,21 @@ dataset = wds.WebDataset(shards, shardshuffle=100, empty_check=False).shuffle(10
 loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=2)
 for sample in loader:
     print(sample["image"].size, sample["facts"]["sample_id"], sample["facts"]["license"])
+"""
+
+
+def video_snippet() -> str:
+    """Python that decodes the clips of the export in the current folder."""
+    return """import io, json, pathlib
+import av
+import webdataset as wds
+
+shards = [shard["name"] for shard in json.loads(pathlib.Path("index.json").read_text())["shards"]]
+for sample in wds.WebDataset(shards, shardshuffle=False, empty_check=False):
+    with av.open(io.BytesIO(sample["mp4"])) as clip:
+        frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
+    facts = json.loads(sample["json"])
+    print(len(frames), frames[0].shape, facts["key"], facts["clip"]["frame_hash"])
 """
 
 
@@ -159,7 +176,7 @@ def _left_out(index: Mapping[str, Any]) -> str:
 
 def _media(settings: Mapping[str, Any]) -> str:
     if settings["resize"] is None:
-        return "original bytes"
+        return "original bytes; clips are cut out of their videos, the `.json` says how"
     return f"shorter side at most {settings['resize']} px, JPEG quality {settings['quality']}; smaller pictures as they were"
 
 

@@ -25,6 +25,7 @@ PARTITIONED_ROWS, SLICE_ROWS = 20_000_000, 5_000_000
 
 BLOCK_ROWS = 2048
 FIRST_BLOCK_ROWS = 256
+VIDEO_BLOCK_ROWS = (4, 32)
 """Blocks grow from the first size to the full one, so that progress and commits start early."""
 
 
@@ -54,13 +55,18 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-def blocks(rows: pa.Table) -> Iterator[pa.Table]:
-    """Consecutive slices, growing from `FIRST_BLOCK_ROWS` to `BLOCK_ROWS`."""
-    start, size = 0, FIRST_BLOCK_ROWS
+def blocks(rows: pa.Table, sizes: tuple[int, int] = (FIRST_BLOCK_ROWS, BLOCK_ROWS)) -> Iterator[pa.Table]:
+    """Consecutive slices, growing from the first of the ``sizes`` to the second."""
+    start, size = 0, sizes[0]
     while start < rows.num_rows:
         yield rows.slice(start, size)
         start += size
-        size = min(size * 2, BLOCK_ROWS)
+        size = min(size * 2, sizes[1])
+
+
+def sizes_for(task: Task) -> tuple[int, int]:
+    """Sizes of a pass's blocks: what was measured is stored block by block, and a video takes as long as many pictures."""
+    return VIDEO_BLOCK_ROWS if task.run.modality == "video" else (FIRST_BLOCK_ROWS, BLOCK_ROWS)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class InlineEngine:
     def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
         with contextlib.closing(Worker(task)) as worker, contextlib.ExitStack() as all_notes:
             ahead: deque[tuple[contextlib.ExitStack, Started]] = deque()
-            for block in [*blocks(rows), None]:
+            for block in [*blocks(rows, sizes_for(task)), None]:
                 if block is not None:
                     note = all_notes.enter_context(contextlib.ExitStack())
                     note.enter_context(noted(notes, block))

@@ -18,7 +18,7 @@ import pyarrow as pa
 from manifests.errors import GoldsieveError
 from operators.near_duplicates import Group
 from pipelines.duplicates_ray import kept_rows_in
-from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, usable_cores
+from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, sizes_for, usable_cores
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.worker import BlockResult, Task, Worker
@@ -81,7 +81,7 @@ class RayEngine:
         actors = max(1, int(self._resource("CPU")) // task.threads)
         if gpus:
             actors = max(1, min(actors, int(self._resource("GPU") / gpus)))
-        work = list(blocks(rows))
+        work = list(blocks(rows, sizes_for(task)))
         if not work:
             return
         with warnings.catch_warnings():

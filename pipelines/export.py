@@ -20,7 +20,10 @@ import pyarrow as pa
 from manifests import Lake, open_lake
 from manifests.connection import quote
 from manifests.errors import LakeError, UsageError
+from operators.video.source import VideoFile
+from pipelines.clip_cutter import CutSettings
 from pipelines.croissant import croissant
+from pipelines.cut_clips import OpenVideo, clip_cutter, parent_hashes
 from pipelines.data_card import BASE_COLUMNS, CardFacts, data_card
 from pipelines.export_folder import ExportFolder
 from pipelines.export_plan import (
@@ -38,7 +41,7 @@ from pipelines.export_plan import (
     windows,
 )
 from pipelines.resize import resizer
-from pipelines.shards import LeftOut, Read, ShardRecord, original, write_shard
+from pipelines.shards import CutClip, LeftOut, Read, ShardRecord, original, write_shard
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def export(
     recipe_digest: str,
     *,
     read: Read,
+    open_video: OpenVideo = VideoFile,
     facts: CardFacts | None = None,
     run_id: str | None = None,
     workers: int = 2,
@@ -94,7 +98,8 @@ def export(
 ) -> ExportResult:
     """Write the tier of the lake's current snapshot as shards, an index and a data card; record it in the lake.
 
-    Goes on where an interrupted call stopped. ``read`` is ``Reader().read``. ``workers`` shards are written at a time.
+    Goes on where an interrupted call stopped. ``read`` is ``Reader().read``, ``open_video`` ``Reader().video``.
+    ``workers`` shards are written at a time.
     ``progress(done, total)`` is called after every sample, from any writer thread, one call at a time. Raises `UsageError` when the tier is
     empty, or the folder holds something else than this export (``overwrite`` replaces another export, nothing else).
     """
@@ -115,7 +120,9 @@ def export(
         todo = [shard for shard in plan.shards if shard.name not in records]
         counter = _Progress(plan.samples, progress)
         counter.step(plan.samples - sum(shard.samples for shard in todo))
-        for record in write_all(past, settings, columns, relation, todo, folder, read, workers, counter):
+        cut_settings = CutSettings(settings.clips, settings.crf, settings.resize, settings.frames)
+        cut = clip_cutter(parent_hashes(past, settings.tier), open_video, cut_settings)
+        for record in write_all(past, settings, columns, relation, todo, folder, read, workers, counter, cut):
             records[record.name] = record
         shards = tuple(records[shard.name] for shard in plan.shards)
         if todo or not folder.complete:
@@ -184,12 +191,13 @@ def write_all(
     read: Read,
     workers: int,
     counter: _Progress,
+    cut: CutClip,
 ) -> Iterator[ShardRecord]:
     """Write shards in a pool of threads; at most ``workers`` are written and one waits at any moment."""
     encode = resizer(settings.resize, settings.quality) if settings.resize else original
 
     def write(shard: PlannedShard, rows: pa.Table) -> ShardRecord:
-        record = write_shard(folder.path / shard.name, folder.temporary(shard.name), rows, read, encode, counter.step)
+        record = write_shard(folder.path / shard.name, folder.temporary(shard.name), rows, read, encode, counter.step, cut)
         folder.remember(record)
         return record
 

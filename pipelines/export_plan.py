@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from manifests.captions import CHOICES, ORIGINAL, chosen_sql
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
 from operators.plugins import nearest
+from pipelines.clip_cutter import Method
 from pipelines.shards import BLOCK
 
 FORMAT = "goldsieve-export/1"
 PROVENANCE = (
     *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "format", "width", "height"),
-    *("caption", "metadata", "license", "author", "source_url", "tier"),
+    *("caption", "metadata", "license", "author", "source_url", "tier", "parent_id", "span_start_s", "span_end_s"),
 )
 """Columns every ``.json`` has."""
 CAPTION_COLUMNS = ("caption_original", "caption_kind", "caption_model", "caption_choices")
@@ -54,6 +55,12 @@ class ExportSettings:
     """Scale pictures down to this shorter side in pixels and store them as JPEG; None: original bytes."""
     quality: int = 95
     """JPEG quality (1-100) of resized pictures."""
+    clips: Method = "encode"
+    """How clips are cut: ``copy`` copies packets where that gives exactly the clip's frames and encodes the others."""
+    crf: int = 18
+    """x264's quality of clips that are encoded, 0 (lossless) to 51."""
+    frames: int = 0
+    """So many stills beside each clip, as JPEG."""
     captions: str | Mapping[str, float] = "best"
     """Which caption a sample gets: "best", "original", "clean", "rewritten", "rephrase", "recaption", "structured", or shares of these."""
     captions_per_sample: int = 1
@@ -65,6 +72,10 @@ class ExportSettings:
             raise UsageError(f"Export setting max_samples is {self.max_samples}: it must be 1 or more.")
         if self.resize is not None and self.resize < 1:
             raise UsageError(f"Export setting resize is {self.resize}: it must be the wanted shorter side in pixels, 1 or more.")
+        if not 0 <= self.crf <= 51:
+            raise UsageError(f"Export setting crf is {self.crf}: it must be between 0 and 51.")
+        if not 0 <= self.frames <= 64:
+            raise UsageError(f"Export setting frames is {self.frames}: it must be between 0 and 64.")
         for name, share in self.caption_shares.items():
             if name not in CHOICES:
                 raise UsageError(f"Export setting captions names {name!r}; it can be {', '.join(CHOICES)}.{nearest(name, CHOICES)}")
@@ -152,6 +163,7 @@ def plan_sql(settings: ExportSettings, columns: Sequence[str], relation: str = "
     media = "coalesce(byte_length, 0)"
     if settings.resize:  # bytes go with the area
         media = f"CAST({media} * least(1.0, coalesce(pow({settings.resize} / nullif(least(width, height), 0.0), 2), 1.0)) AS BIGINT)"
+    media = f"CASE WHEN parent_id IS NULL THEN {media} ELSE CAST((span_end_s - span_start_s) * 500000 AS BIGINT) END"
     limit = f"LIMIT {settings.max_samples}" if settings.max_samples else ""
     return (
         f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "
@@ -195,8 +207,9 @@ def plan_export(samples: pa.Table, settings: ExportSettings, recipe_digest: str)
 
 
 def public_settings(settings: ExportSettings) -> dict[str, Any]:
-    """The settings that decide what is in the shards: all but the folder."""
-    return {name: value for name, value in asdict(settings).items() if name != "to"}
+    """The settings that decide what is in the shards: all but the folder, and of those for clips what is not as usual."""
+    usual = {f.name: f.default for f in fields(settings) if f.name in ("clips", "crf", "frames")}
+    return {name: value for name, value in asdict(settings).items() if name != "to" and (name not in usual or value != usual[name])}
 
 
 def windows(shards: Sequence[PlannedShard]) -> Iterator[list[PlannedShard]]:

@@ -59,6 +59,11 @@ def measure(
         started = time.monotonic()
         work = _corpus if run.is_corpus else _batch
         samples, failed = work(lake, run, engine, run_id, reporter, only)
+        for use in run.uses:
+            if use.name == "clips":
+                changed = lake.explode(use.fingerprint)
+                if changed.added or changed.removed:
+                    reporter.say(f"clips: {changed.clips:,} samples, {changed.added:,} of them new, {changed.removed:,} gone")
         if samples:
             results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
     if results:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from manifests.errors import MediaError, PromiseError
 from operators.base import Batch, BatchFn, Columns, Operator, View, columns_from
 from operators.media import Media
+from operators.video.media import VideoMedia
 
 
 class MediaRow:
@@ -15,7 +16,7 @@ class MediaRow:
 
     __slots__ = ("_columns", "media", "media_error")
 
-    def __init__(self, columns: dict[str, Any], media: Media | None, media_error: str | None) -> None:
+    def __init__(self, columns: dict[str, Any], media: Media | VideoMedia | None, media_error: str | None) -> None:
         self._columns = columns
         self.media = media
         self.media_error = media_error

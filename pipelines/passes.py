@@ -84,6 +84,11 @@ class Pass:
         return any(use.operator.reads.views for use in self.uses)
 
     @property
+    def modality(self) -> str:
+        """``image`` or ``video`` when it reads media, else empty."""
+        return next((use.operator.reads.modality for use in self.uses if use.operator.reads.views), "")
+
+    @property
     def gpus(self) -> float:
         return max(use.operator.gpus for use in self.uses)
 
@@ -105,7 +110,7 @@ def plan_passes(uses: Sequence[OperatorUse]) -> list[Pass]:
             if name not in chosen:
                 chosen[name] = OperatorUse(make(name))
                 queue.append(chosen[name])
-    waiting = {name: dependencies(use, owners) & chosen.keys() for name, use in chosen.items()}
+    waiting = {name: (dependencies(use, owners) | after_clips(use)) & chosen.keys() for name, use in chosen.items()}
     passes: list[Pass] = []
     while waiting:
         ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
@@ -134,6 +139,12 @@ def dependencies(use: OperatorUse, owners: Mapping[str, str]) -> set[str]:
     return needed - {use.name}
 
 
+def after_clips(use: OperatorUse) -> set[str]:
+    """What must have run before so that the clips of videos are samples: they are made by the operator `clips`."""
+    reads = use.operator.reads
+    return {"clips"} if use.operator.scope == "corpus" or (reads.modality == "video" and reads.videos != "whole") else set()
+
+
 def column_owners() -> Mapping[str, str]:
     """The operator that adds a column, by the column's name."""
     owners: dict[str, str] = {}
@@ -146,11 +157,11 @@ def column_owners() -> Mapping[str, str]:
 def _group(uses: Sequence[OperatorUse]) -> list[Pass]:
     """One pass for each kind of key and of reading, media first; corpus operators and GPU operators stand alone."""
     passes: list[Pass] = []
-    shared: dict[tuple[bool, KeyedBy], list[OperatorUse]] = {}
+    shared: dict[tuple[bool, str, KeyedBy], list[OperatorUse]] = {}
     for use in uses:
         if use.operator.scope == "corpus" or use.operator.gpus:
             passes.append(Pass((use,), use.keyed_by))
         else:
-            shared.setdefault((bool(use.operator.reads.views), use.keyed_by), []).append(use)
-    together = [Pass(tuple(found), keyed_by) for (_, keyed_by), found in sorted(shared.items(), reverse=True)]
+            shared.setdefault((bool(use.operator.reads.views), use.operator.reads.modality, use.keyed_by), []).append(use)
+    together = [Pass(tuple(found), keyed_by) for (_, _, keyed_by), found in sorted(shared.items(), reverse=True)]
     return together + passes

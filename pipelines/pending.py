@@ -7,11 +7,14 @@ import pyarrow as pa
 from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
-from manifests.wide import KEY_COLUMN, narrow
+from manifests.wide import KEY_COLUMN, current_operators, narrow
 from operators.base import Updatable
 from pipelines.passes import OperatorUse, Pass
 
-REFERENCE_COLUMNS = ("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash")
+REFERENCE_COLUMNS = (
+    *("sample_id", "ref_hash", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash"),
+    *("modality", "span_start_s", "span_end_s"),
+)
 TODO = "todo"
 """Bit ``i`` is set where operator ``i`` of the pass lacks a result for the row."""
 DIGEST = "SELECT concat(count(*), ':', bit_xor(hash(c))) FROM {} c"
@@ -34,10 +37,11 @@ def find_pending(lake: Lake, run: Pass, only: str = "") -> int:
             f"ON {done}.key = w.{key}"
         )
         when = f"AND coalesce(({use.when}), false)" if use.when else ""
+        when += f" AND {_videos_sql(lake, use)}" if run.modality == "video" or use.operator.reads.videos == "whole" else ""
         todo.append(f"CASE WHEN {done}.key IS NULL {when} THEN {1 << i} ELSE 0 END")
     if run.reads_media:
         # Bytes that could not be read leave no hash; bytes that were not read yet have none.
-        ready = "w.sample_error IS NULL OR w.media_hash IS NOT NULL"
+        ready = f"w.modality = {quote(run.modality)} AND (w.sample_error IS NULL OR w.media_hash IS NOT NULL)"
         content = {"media": "coalesce(media_hash, ref_hash)", "pair": "coalesce(media_hash, ref_hash), caption_hash"}.get(run.keyed_by, key)
     else:
         ready, content = f"w.{key} IS NOT NULL", key
@@ -55,6 +59,20 @@ def find_pending(lake: Lake, run: Pass, only: str = "") -> int:
         """
     )
     return int(lake.value("SELECT count(*) FROM pending"))
+
+
+def _videos_sql(lake: Lake, use: OperatorUse) -> str:
+    """Which videos an operator looks at: a video that was split into shots is looked at clip by clip."""
+    videos = use.operator.reads.videos
+    if videos == "any":
+        return "true"
+    if videos == "whole":
+        return "w.parent_id IS NULL AND w.modality = 'video'"
+    fingerprint = next((o.fingerprint for o in current_operators(lake.connection) if o.name == "clips"), None)
+    if fingerprint is None:
+        return "true"
+    split = f"SELECT key FROM {signal_table('clips')} WHERE fingerprint = {quote(fingerprint)}"
+    return f"(w.parent_id IS NOT NULL OR w.media_hash IS NULL OR w.media_hash NOT IN ({split}))"
 
 
 def pending_wave(lake: Lake, run: Pass, first: int, count: int) -> pa.Table:

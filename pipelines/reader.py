@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 
 from manifests.errors import MediaError
+from operators.video.source import VideoFile
 
 COLUMN_MARK = "#column="
 MAX_BYTES = 512 << 20
@@ -83,6 +84,21 @@ class Reader:
             raise MediaError(_plain(error)) from error
         except ValueError as error:  # a NUL in the path
             raise MediaError(f"The path {uri!r} cannot be opened: {error}.") from error
+
+    def video(self, uri: str, byte_offset: int | None, byte_length: int | None) -> VideoFile:
+        """The video a reference names, to be opened later; of a gzip tar or a table its bytes, which are read now.
+
+        Raises `MediaError` like `read`. Videos in files and plain tars may be of any size.
+        """
+        if byte_offset is None:
+            return VideoFile(uri, None, byte_length)
+        try:
+            container = self._archives.get(uri) or self._streams.get(uri) or self._open(uri)
+        except (OSError, ValueError) as error:
+            raise MediaError(_plain(error) if isinstance(error, OSError) else f"The path {uri!r} cannot be opened.") from error
+        if isinstance(container, _Tar):
+            return VideoFile(uri, byte_offset, _known(byte_length))
+        return VideoFile(uri, data=self.read(uri, byte_offset, byte_length))
 
     def _read_file(self, path: str, length: int | None) -> bytes:
         fd, size = _open_file(path)

@@ -13,7 +13,7 @@ from manifests import Lake, create_lake
 from manifests.errors import GoldsieveError, UsageError
 from manifests.ingest import IngestResult
 from manifests.wide import narrow
-from operators import ALL
+from operators import ALL, VIDEO
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
 from pipelines.captions.settings import routes_of
@@ -77,11 +77,15 @@ def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = Tr
     return result
 
 
-def default_uses(names: Sequence[str] = ()) -> list[OperatorUse]:
-    """Operators by name with default settings; without names, the default set."""
+def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[OperatorUse]:
+    """Operators by name with default settings; without names, the default set for what the lake holds."""
     from operators.plugins import make
 
-    return [OperatorUse(make(name)) for name in names] if names else [OperatorUse(operator) for operator in ALL]
+    if names:
+        return [OperatorUse(make(name)) for name in names]
+    held = {row["modality"] for row in lake.rows("SELECT DISTINCT modality FROM refs WHERE NOT vanished")} if lake else {"image"}
+    operators = ALL if held != {"video"} else tuple(o for o in ALL if o.reads.modality != "image" and o.name != "near_duplicates")
+    return [OperatorUse(operator) for operator in (*operators, *(VIDEO if "video" in held else ()))]
 
 
 def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
@@ -177,6 +181,7 @@ def export_tier(
             recipe.name,
             recipe.digest,
             read=reader.read,
+            open_video=reader.video,
             facts=facts,
             run_id=str(run_id),
             workers=workers,

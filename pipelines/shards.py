@@ -1,7 +1,8 @@
 """Writes one WebDataset shard: a tar file whose bytes depend on the samples alone.
 
 A sample is two or three adjacent members, ``<sample_id>.<ext>`` (media), ``<sample_id>.json`` (everything known) and
-``<sample_id>.txt`` (caption; absent when there is none). Headers are POSIX ustar (IEEE 1003.1-1988) with owner 0 and
+``<sample_id>.txt`` (caption; absent when there is none); a clip may have stills, ``<sample_id>.frame0.jpg`` and so on.
+Headers are POSIX ustar (IEEE 1003.1-1988) with owner 0 and
 time 0. They are made here because tarfile and webdataset.TarWriter spend longer on three headers than the disk on a
 small picture.
 """
@@ -13,6 +14,7 @@ import re
 import tarfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,16 +22,22 @@ import pyarrow as pa
 
 from manifests.errors import GoldsieveError, MediaError
 from manifests.schema import media_hash
-from pipelines.sample_json import Row, described
+from pipelines.clip_cutter import Cut
+from pipelines.sample_json import Row, described, json_text
 
 BLOCK = 512
 READ_AHEAD = 32 << 20
+CUTTERS = 2
+"""Clips of a shard cut at a time; several shards are written at once."""
 TEMPLATE = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
 EXTENSIONS = {"jpeg": "jpg", "tiff": "tif", "heif": "heic"}
 RESERVED = {"json", "txt"}
 
 Read = Callable[[str, int | None, int | None], bytes]
 """``read(uri, byte_offset, byte_length)``: the stored bytes, or `MediaError` or `OSError`."""
+
+CutClip = Callable[[Row], Cut]
+"""``cut_clip(row)``: the clip that a row with a parent stands for, or `MediaError`."""
 
 Encode = Callable[[bytes, Row], tuple[bytes, str]]
 """``encode(data, row)``: the bytes to write and their extension, or `MediaError`."""
@@ -66,7 +74,13 @@ class ShardRecord:
 
 
 def write_shard(
-    target: Path, temporary: Path, rows: pa.Table, read: Read, encode: Encode, sample_done: Callable[[], None] = lambda: None
+    target: Path,
+    temporary: Path,
+    rows: pa.Table,
+    read: Read,
+    encode: Encode,
+    sample_done: Callable[[], None] = lambda: None,
+    cut: CutClip | None = None,
 ) -> ShardRecord:
     """Write ``rows`` (columns of ``wide``, in order) to ``target``; it appears whole or not at all.
 
@@ -80,12 +94,17 @@ def write_shard(
     size = 0
     try:
         with open(temporary, "wb", buffering=1 << 20) as out:
-            for row, text, data in with_media(described(rows), read):
+            for row, text, data in with_media(described(rows), read, cut):
                 try:
                     if isinstance(data, MediaError):
                         raise data
-                    content, extension = encode(data, row)
-                    block = members(str(row["sample_id"]), content, extension, text, row["caption"])
+                    stills: tuple[bytes, ...] = ()
+                    if isinstance(data, Cut):
+                        content, extension, stills = data.data, data.extension, data.stills
+                        text = json_text({**row, "clip": data.facts})
+                    else:
+                        content, extension = encode(data, row)
+                    block = members(str(row["sample_id"]), content, extension, text, row["caption"], stills)
                 except MediaError as error:
                     left_out.append(LeftOut(str(row["sample_id"]), row["key"], str(error)))
                 else:
@@ -124,8 +143,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def with_media(rows: Iterable[tuple[Row, bytes]], read: Read) -> Iterator[tuple[Row, bytes, bytes | MediaError]]:
-    """Every row with its media, or with the reason it has none.
+def with_media(
+    rows: Iterable[tuple[Row, bytes]], read: Read, cut: CutClip | None = None
+) -> Iterator[tuple[Row, bytes, bytes | Cut | MediaError]]:
+    """Every row with its media (a clip cut out of its video), or with the reason it has none.
 
     The order of an export is random; up to `READ_AHEAD` bytes are read in the order in which they are stored, which
     matters for gzip archives, Parquet files and spinning disks.
@@ -133,22 +154,42 @@ def with_media(rows: Iterable[tuple[Row, bytes]], read: Read) -> Iterator[tuple[
     group: list[tuple[Row, bytes]] = []
     size = 0
     for item in rows:
-        length = item[0]["byte_length"] or 0
+        length = clip_bytes(item[0]) if is_clip(item[0]) else item[0]["byte_length"] or 0
         if group and size + length > READ_AHEAD:
-            yield from _read_group(group, read)
+            yield from _read_group(group, read, cut)
             group, size = [], 0
         group.append(item)
         size += length
-    yield from _read_group(group, read)
+    yield from _read_group(group, read, cut)
 
 
-def _read_group(group: Sequence[tuple[Row, bytes]], read: Read) -> Iterator[tuple[Row, bytes, bytes | MediaError]]:
-    media: dict[int, bytes | MediaError] = {}
-    for i in sorted(range(len(group)), key=lambda i: (group[i][0]["uri"], group[i][0]["byte_offset"] or 0)):
+def is_clip(row: Row) -> bool:
+    return row.get("parent_id") is not None
+
+
+def clip_bytes(row: Row) -> int:
+    """About how large a clip will be, which only cutting it tells: 4 Mbit/s."""
+    return int((row["span_end_s"] - row["span_start_s"]) * 500_000)
+
+
+def _read_group(
+    group: Sequence[tuple[Row, bytes]], read: Read, cut: CutClip | None
+) -> Iterator[tuple[Row, bytes, bytes | Cut | MediaError]]:
+    media: dict[int, bytes | Cut | MediaError] = {}
+
+    def fetch(i: int) -> bytes | Cut | MediaError:
+        row = group[i][0]
         try:
-            media[i] = read_checked(group[i][0], read)
+            return cut(row) if cut and is_clip(row) else read_checked(row, read)
         except MediaError as error:
-            media[i] = error
+            return error
+
+    order = sorted(range(len(group)), key=lambda i: (group[i][0]["uri"], group[i][0]["byte_offset"] or 0))
+    if any(is_clip(row) for row, _ in group):  # cutting is work for a processor, reading is not
+        with ThreadPoolExecutor(CUTTERS, thread_name_prefix="cut") as pool:
+            media.update(zip(order, pool.map(fetch, order), strict=True))
+    else:
+        media.update((i, fetch(i)) for i in order)
     for i, (row, text) in enumerate(group):
         yield row, text, media.pop(i)
 
@@ -179,9 +220,9 @@ def extension_of(media_format: str | None) -> str:
     return name if re.fullmatch(r"[a-z0-9]{1,8}", name) and name not in RESERVED else "bin"
 
 
-def members(key: str, data: bytes, extension: str, text: bytes, caption: str | None) -> bytes:
+def members(key: str, data: bytes, extension: str, text: bytes, caption: str | None, stills: Sequence[bytes] = ()) -> bytes:
     """The tar members of one sample."""
-    files = [(extension, data), ("json", text)]
+    files = [(extension, data), *((f"frame{i}.jpg", still) for i, still in enumerate(stills)), ("json", text)]
     if caption is not None:
         files.append(("txt", caption.encode()))
     parts: list[bytes] = []

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,14 @@ from manifests.errors import MediaError, UsageError
 from manifests.schema import media_hash
 from operators.base import Pixels
 from operators.media import Media
+from pipelines.clip_cutter import frame_hash
 from pipelines.export_folder import FILES, STATE
 from pipelines.export_plan import FORMAT
 
 MAX_PROBLEMS = 1000
 LARGEST_TEXT = 1 << 28
 DECODED_SIDE = 64
+STILL = re.compile(r"frame\d+\.jpg")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def verify(
     """Check every shard of an export against its index.
 
     Sizes, SHA-256, sample counts, unique ids, adjacency and names of members, JSON and captions, media hashes, stray
-    and missing files; with ``decode`` also that every picture decodes (videos are not decoded). Memory: one sample a
+    and missing files; with ``decode`` also that every picture decodes, and every clip to the frames that were written. Memory: one sample a
     worker and 16 bytes a sample. ``progress(shards_done, shards)``. Raises `UsageError` when there is no readable index.
     """
     folder = Path(directory)
@@ -182,7 +185,7 @@ def samples(path: Path, findings: _Findings) -> Iterator[tuple[str, dict[str, by
 
 def check_sample(key: str, files: Mapping[str, bytes], index: Mapping[str, Any], decode: bool, findings: _Findings) -> Iterator[str]:
     """What is wrong with one sample."""
-    media = [name for name in files if name not in ("json", "txt")]
+    media = [name for name in files if name not in ("json", "txt") and not STILL.fullmatch(name)]
     if len(media) != 1:
         yield f"it has {len(media)} media files"
     try:
@@ -204,6 +207,9 @@ def check_sample(key: str, files: Mapping[str, bytes], index: Mapping[str, Any],
     if len(media) != 1:
         return
     data = files[media[0]]
+    if record.get("clip"):
+        yield from check_clip(data, record["clip"], decode, findings)
+        return
     if index["settings"]["resize"] is None and str(record.get("media_hash")) != str(media_hash(data)):
         yield "its media are not those that were measured (media_hash differs)"
     if decode and record.get("modality") == "image":
@@ -212,6 +218,22 @@ def check_sample(key: str, files: Mapping[str, bytes], index: Mapping[str, Any],
             findings.decoded += 1
         except MediaError as error:
             yield f"its picture cannot be decoded: {error}"
+
+
+def check_clip(data: bytes, clip: Mapping[str, Any], decode: bool, findings: _Findings) -> Iterator[str]:
+    """What is wrong with a clip: its bytes, or with ``decode`` its frames, are not those that were written."""
+    try:
+        if hashlib.sha256(data).hexdigest() != clip["sha256"]:
+            yield "its video is not the one that was written (sha256 differs)"
+        if decode:
+            frames, hashed = frame_hash(data)
+            findings.decoded += 1
+            if (frames, hashed) != (clip["frames"], clip["frame_hash"]):
+                yield f"its video decodes to other frames than were written ({frames} of {clip['frames']})"
+    except MediaError as error:
+        yield f"its video cannot be decoded: {error}"
+    except (KeyError, TypeError) as error:
+        yield f"its .json does not say how its video was cut: {error}"
 
 
 def _stray(folder: Path, index: Mapping[str, Any]) -> _Findings:

@@ -16,6 +16,7 @@ from manifests.parts import Part, media_part, signal_part, uuids
 from manifests.schema import media_hash, pair_hash
 from operators.base import Batch, BatchFn, Columns, Header, Operator
 from operators.media import Media, load_codecs
+from operators.video.media import VideoMedia
 from pipelines.operate import ColumnRows, MediaRow, run_operator
 from pipelines.passes import KeyedBy, Pass
 from pipelines.pending import KEY, TODO
@@ -98,7 +99,7 @@ class Worker:
 
     def start(self, block: pa.Table) -> Started:
         """Queue a block for the threads. Started before the last one is finished, it keeps them busy while parts are written."""
-        rows = BATCH_ROWS if self.task.run.reads_media else COLUMN_ROWS
+        rows = (1 if self.task.run.modality == "video" else BATCH_ROWS) if self.task.run.reads_media else COLUMN_ROWS
         run = self._measure_media if self.task.run.reads_media else self._measure_columns
         slices = [block.slice(i, rows) for i in range(0, block.num_rows, rows)]
         return [(part.num_rows, self.pool.submit(run, part)) for part in slices]
@@ -181,6 +182,8 @@ class Worker:
 
     def _open(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> tuple[MediaRow, int]:
         """Read, hash and identify one sample; sets ``record['key']``."""
+        if record["modality"] == "video":
+            return self._open_video(record, facts), 0
         known = record["media_hash"]
         fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
         try:
@@ -206,6 +209,39 @@ class Worker:
         if known is None:
             facts.append({**fact, "media_hash": digest, "byte_length": len(data), "error": message})
         return MediaRow(record, media, message), needed + len(data)
+
+    def _open_video(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> MediaRow:
+        """The same for a video, which is hashed in pieces the first time it is met, and decoded when an operator asks."""
+        known = record["media_hash"]
+        fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
+        try:
+            file = self.reader.video(record["uri"], record["byte_offset"], record["byte_length"])
+            digest = uuid.UUID(known) if known else file.digest()
+        except MediaError as error:
+            record["key"] = None
+            if known is None:
+                facts.append({**fact, "error": str(error)})
+            return MediaRow(record, None, str(error))
+        record["key"] = content_key(self.task.run.keyed_by, record, digest)
+        span = (record["span_start_s"], record["span_end_s"]) if record["span_start_s"] is not None else None
+        due = [use.operator for i, use in enumerate(self.task.run.uses) if record[TODO] >> i & 1]
+        views = tuple(dict.fromkeys(view for operator in due for view in operator.reads.views))
+        media = VideoMedia(file, span, views, threads=1 if span else self.task.threads)
+        message = None
+        try:
+            info = media.info
+            fact |= {
+                "format": info.format,
+                "width": info.width,
+                "height": info.height,
+                "duration_s": info.duration_s or None,
+                "fps": info.fps,
+            }
+        except MediaError as error:
+            message = str(error)
+        if known is None:
+            facts.append({**fact, "media_hash": digest, "byte_length": file.size, "error": message})
+        return MediaRow(record, media, message)
 
     def _write(self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int) -> BlockResult:
         task = self.task

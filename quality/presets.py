@@ -20,8 +20,8 @@ from quality.rules import Tiers
 from quality.sql_guard import nearest
 
 FOLDER = Path(__file__).parent / "presets"
-EMBEDDERS = ("image_embedding", "text_embedding")
-"""The operators whose encoder decides the scale of ``clip_score``."""
+EMBEDDERS = {"clip_score": ("image_embedding", "text_embedding"), "video_clip_score": ("frame_embeddings", "text_embedding")}
+"""The operators whose encoder decides the scale of a cosine."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def with_presets(names: object, rules: Mapping[str, Any]) -> dict[str, Any]:
 def measured_with(lake: Lake, signal: str) -> dict[str, Any]:
     """What made a column of ``wide``: ``operator``, ``fingerprint`` and settings; empty when nothing did yet.
 
-    ``clip_score`` has no encoder of its own and is shown with that of the embeddings it reads.
+    A cosine has no encoder of its own and is shown with that of the embeddings it reads.
     """
     rows = lake.rows(
         """SELECT name, fingerprint, CAST(settings AS VARCHAR) AS settings, columns FROM operator_versions
@@ -117,8 +117,8 @@ def measured_with(lake: Lake, signal: str) -> dict[str, Any]:
     if maker is None:
         return {}
     found = {"operator": maker["name"], "fingerprint": maker["fingerprint"], **json.loads(maker["settings"])}
-    if maker["name"] == "clip_score":
-        encoders = {json.loads(row["settings"])["encoder"] for row in rows if row["name"] in EMBEDDERS}
+    if maker["name"] in EMBEDDERS:
+        encoders = {json.loads(row["settings"])["encoder"] for row in rows if row["name"] in EMBEDDERS[maker["name"]]}
         if encoders:
             found["encoder"] = " and ".join(sorted(encoders))
     return found

@@ -42,7 +42,9 @@ def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
     elif kind == "urls":
         raise SourceError(f"{spec.path}: lists of URLs are not built in this version. Download them first, for example with img2dataset.")
     elif kind == "video":
-        raise SourceError(f"{spec.path}: videos are not built in this version; they come with a later release.")
+        from pipelines.sources.videos import list_videos
+
+        rows = list_videos(spec)
     else:
         raise SourceError(f"{spec.path}: there is no kind {kind!r} of source.")
     return batches(rows)

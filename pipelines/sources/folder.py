@@ -4,19 +4,33 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import SourceError
 from pipelines.sources.rows import TEXT_LIMIT, Row, decode, error_row, printable, read_json, sample_row, stamp_of, take_captions
-from pipelines.sources.spec import IMAGE_EXTENSIONS, SourceSpec, refuse_url, source_name
+from pipelines.sources.spec import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, SourceSpec, refuse_url, source_name
 
 log = logging.getLogger(__name__)
 
 SIDECARS = (".txt", ".json")
 
 
-def list_folder(spec: SourceSpec) -> Iterator[Row]:
-    """Every file with a picture's extension is a sample, whatever is in it.
+@dataclass(frozen=True)
+class Medium:
+    """What a folder is searched for."""
+
+    modality: str
+    word: str
+    extensions: tuple[str, ...]
+
+
+IMAGES = Medium("image", "picture", IMAGE_EXTENSIONS)
+VIDEOS = Medium("video", "video", VIDEO_EXTENSIONS)
+
+
+def list_folder(spec: SourceSpec, medium: Medium = IMAGES) -> Iterator[Row]:
+    """Every file with a picture's (or a video's) extension is a sample, whatever is in it.
 
     Order: a folder's files by name, then its subfolders by name. Hidden files are skipped; a link is followed only to a
     file inside the folder. Memory: the names of one folder.
@@ -41,18 +55,27 @@ def list_folder(spec: SourceSpec) -> Iterator[Row]:
             yield error_row(source, os.path.relpath(folder, root), folder, f"This folder cannot be listed: {error.strerror}")
             continue
         folders += [entry.path for entry in reversed(listed) if entry.is_dir(follow_symlinks=False)]
-        for row in _list_files(source, os.path.relpath(folder, root), real_root, listed, ignored, spec.caption_column):
+        for row in list_files(source, os.path.relpath(folder, root), real_root, listed, ignored, spec.caption_column, medium):
             rows += 1
             yield row
     seen = ", ".join(f"{count} {extension or 'without extension'}" for extension, count in ignored.most_common(8))
     if not rows:
-        raise SourceError(f"{root} holds no picture{f' (it has {seen})' if seen else ''}. Pictures end in {', '.join(IMAGE_EXTENSIONS)}.")
+        word = medium.word
+        raise SourceError(
+            f"{root} holds no {word}{f' (it has {seen})' if seen else ''}. {word.capitalize()}s end in {', '.join(medium.extensions)}."
+        )
     if seen:
-        log.info("%s: files that are neither pictures nor their captions were left out: %s", source, seen)
+        log.info("%s: files that are neither %ss nor their captions were left out: %s", source, medium.word, seen)
 
 
-def _list_files(
-    source: str, folder: str, real_root: str, entries: list[os.DirEntry[str]], ignored: Counter[str], caption_key: str | None
+def list_files(
+    source: str,
+    folder: str,
+    real_root: str,
+    entries: list[os.DirEntry[str]],
+    ignored: Counter[str],
+    caption_key: str | None,
+    medium: Medium,
 ) -> Iterator[Row]:
     sidecars: dict[str, list[os.DirEntry[str]]] = {}
     media: list[tuple[str, os.DirEntry[str]]] = []
@@ -60,7 +83,7 @@ def _list_files(
     for entry in entries:
         stem, extension = os.path.splitext(entry.name)
         lower = extension.lower()
-        if lower[1:] in IMAGE_EXTENSIONS and not entry.is_dir():
+        if lower[1:] in medium.extensions and not entry.is_dir():
             media.append((stem, entry))
             stems[stem] += 1
         elif lower in SIDECARS:
@@ -77,11 +100,17 @@ def _list_files(
         name = entry.name if stems[stem] > 1 else stem
         key = name if folder == os.curdir else f"{folder}{os.sep}{name}"
         near = sidecars.get(stem, []) + sidecars.get(entry.name, [])
-        yield _sample(source, real_root, key, entry, near, caption_key)
+        yield _sample(source, real_root, key, entry, near, caption_key, medium.modality)
 
 
 def _sample(
-    source: str, real_root: str, key: str, entry: os.DirEntry[str], sidecars: list[os.DirEntry[str]], caption_key: str | None
+    source: str,
+    real_root: str,
+    key: str,
+    entry: os.DirEntry[str],
+    sidecars: list[os.DirEntry[str]],
+    caption_key: str | None,
+    modality: str,
 ) -> Row:
     stored = printable(entry.path)
     if stored != entry.path:
@@ -94,7 +123,7 @@ def _sample(
         return error_row(source, key, entry.path, f"The file cannot be read: {error.strerror}")
     if not entry.is_file():
         return error_row(source, key, entry.path, "This is a device or a pipe, not a file.")
-    row: Row = {"source": source, "key": key, "uri": stored, "byte_length": stat.st_size, "stamp": stamp_of(stat), "modality": "image"}
+    row: Row = {"source": source, "key": key, "uri": stored, "byte_length": stat.st_size, "stamp": stamp_of(stat), "modality": modality}
     if not sidecars:
         return row
     record: dict[str, Any] = {}

@@ -16,7 +16,7 @@ Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp", "jp2")
 """File name endings that make a file an image, lower case; the order decides when a WebDataset sample has several."""
 
-VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "webm", "avi", "m4v", "mpg", "mpeg")
+VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "webm", "avi", "m4v", "mpg", "mpeg", "ts", "mts", "m2ts", "flv", "wmv", "3gp", "ogv", "mxf")
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
 
@@ -128,6 +128,9 @@ def _guess_folder(path: str) -> Kind:
         return "webdataset"
     has_images = any(name.endswith(tuple(f".{ext}" for ext in IMAGE_EXTENSIONS)) for name in names)
     has_folders = any(os.path.isdir(os.path.join(path, name)) for name in listdir(path) if not name.startswith("."))
+    has_videos = any(name.endswith(tuple(f".{ext}" for ext in VIDEO_EXTENSIONS)) for name in names)
+    if has_videos and not has_images:
+        return "video"
     if any(name.endswith((".parquet", ".pq")) for name in names) and not has_images and not has_folders:
         return "parquet"
     return "folder"

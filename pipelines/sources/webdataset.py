@@ -13,10 +13,11 @@ from typing import Any
 from manifests.errors import SourceError
 from pipelines.reader import is_gzip
 from pipelines.sources.rows import TEXT_LIMIT, Row, decode, error_row, printable, read_json, sample_row, stamp_of, take_captions
-from pipelines.sources.spec import IMAGE_EXTENSIONS, TAR_ENDINGS, SourceSpec, source_files, source_name
+from pipelines.sources.spec import IMAGE_EXTENSIONS, TAR_ENDINGS, VIDEO_EXTENSIONS, SourceSpec, source_files, source_name
 from pipelines.sources.tar import DamageError, GzipStream, Member, PlainStream, Stream, walk
 
 CAPTION_EXTENSIONS = ("txt", "text", "caption", "cap")
+MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *IMAGE_EXTENSIONS)
 TEXT_EXTENSIONS = (*CAPTION_EXTENSIONS, "json", "cls")
 
 Part = tuple[Member, bytes | None]
@@ -113,6 +114,10 @@ def _samples(common: Row, key: str, group: dict[str, Part], caption_key: str | N
     """The sample of a group. Images with different dotted prefixes (``a.v1.jpg``, ``a.v2.jpg``) are samples of their own."""
     if not group:
         return
+    images = [extension for extension in group if last_extension(extension) in VIDEO_EXTENSIONS]
+    if images:  # pictures beside a video are frames or posters of it
+        yield {**_sample(common, key, group, images, caption_key), "modality": "video"}
+        return
     images = [extension for extension in group if last_extension(extension) in IMAGE_EXTENSIONS]
     if not images:
         first = next(iter(group.values()))[0]
@@ -134,7 +139,7 @@ def _samples(common: Row, key: str, group: dict[str, Part], caption_key: str | N
 
 
 def _sample(common: Row, key: str, group: dict[str, Part], images: list[str], caption_key: str | None) -> Row:
-    images = sorted(images, key=lambda extension: IMAGE_EXTENSIONS.index(last_extension(extension)))
+    images = sorted(images, key=lambda extension: MEDIA_EXTENSIONS.index(last_extension(extension)))
     image = group[images[0]][0]
     record: dict[str, Any] = {}
     notes: dict[str, Any] = {}

@@ -31,7 +31,7 @@ from operators.base import Batch, BatchFn, Operator, fingerprint, settings
 from operators.catalogue import markdown, rows
 from operators.encoders import load, settle
 from operators.plugins import MEMBERS
-from operators.testing import encode, make_batch, picture
+from operators.testing import encode, film, make_batch, panning, picture
 
 ROOT = Path(__file__).parents[2]
 EVERY = (*ALL, *OPTIONAL)
@@ -80,7 +80,9 @@ def by_name(operators: list[Operator]) -> Any:
 
 
 def count(operator: Operator) -> int:
-    """How many samples it is shown; 32 have one of every kind."""
+    """How many samples it is shown; 32 have one of every kind, 10 one of every kind of video."""
+    if operator.reads.modality == "video":
+        return 10
     return 32 if operator in OPTIONAL else 64
 
 
@@ -139,10 +141,54 @@ def samples(count: int = 64) -> tuple[list[dict[str, Any]], list[bytes | None]]:
         "is_protected": [False, False, False, True],
     }
     values |= embeddings()
+    values |= {
+        "frame_embeddings": [values["image_embedding"][:3], values["image_embedding"][2:4], None],
+        "video_face_height": [0.0, 0.3, None],
+    }
+    values |= {
+        "shots": [[SHOT, SHOT | {"start_s": 30.0, "end_s": 45.0}], [], None],
+        "video_damage": [None, "truncated"],
+        "fps": [25.0, None],
+    }
+    values |= {"clip_hashes": [[5, 6, 7, 8], [5, 6, 7, 9], [1 << 60], None], "clip_hash_times": [[0.0, 0.25, 0.5, 0.75]]}
     values |= {"style": ["photo", "anime", None], "over_smooth": [0.0, 0.3, None], "texture_loss": [1.5, 3.0, None], "moire": [8.0, 20.0]}
     values |= {"upsampling_grid": [0.0, 0.5], "banding": [0.0, 7.0, None], "oversharpen_halo": [0.1, 0.2]}
     made = [{name: rng.choice(some) for name, some in values.items()} | {"sample_id": uuid.UUID(int=n).bytes} for n in range(count)]
     return made, [files[n % len(files)] for n in range(count)]
+
+
+SHOT = {"start_s": 1.0, "end_s": 3.0, "first_frame": 25, "frames": 50, "entry": "cut"}
+
+
+def shown(operator: Operator, number: int = 0) -> tuple[list[dict[str, Any]], list[bytes | None]]:
+    """As `samples`, with videos for operators that look at those."""
+    made, files = samples(number or count(operator))
+    if operator.reads.modality == "video":
+        files = [videos()[n % len(videos())] for n in range(len(made))]
+    return made, files
+
+
+@functools.cache
+def videos() -> list[bytes | None]:
+    """Good, broken and missing ones; the first two have everything that can be measured between them."""
+    time = np.arange(32000) / 16000
+    voice = (0.5 * np.sin(2 * np.pi * 220 * time) * (np.sin(2 * np.pi * 3 * time) > 0)).astype(np.float32)
+    text = [np.array(Image.fromarray(frame).resize((400, 300))) for frame in panning(8, seed=3)]
+    for frame in text:
+        frame[200:290] = (20, 60, 40)
+    lettered = [Image.fromarray(frame) for frame in text]
+    for image in lettered:
+        ImageDraw.Draw(image).text((20, 220), "www.example.org", fill="white", font_size=40)
+    good = film(panning(20, seed=1), sound=voice)
+    made = [
+        good,
+        film([np.asarray(image) for image in lettered], color_trc=16),
+        film([*panning(12, seed=4), *panning(12, seed=5)], fps=12, rotation=90),
+        film(panning(4, 66, 50), format="matroska"),
+        film([np.full((64, 96, 3), 128, np.uint8)] * 9),
+        film(panning(60, seed=6), format="matroska"),
+    ]
+    return [*made[:-1], made[-1][: len(made[-1]) * 8 // 10], good[: len(good) // 2], b"", None]
 
 
 def png_texts(**texts: str) -> PngImagePlugin.PngInfo:
@@ -180,7 +226,8 @@ def batch_of(operator: Operator, made: list[dict[str, Any]], files: list[bytes |
     assert not unknown, f"add example values for {unknown} to samples()"
     schema = pa.schema(list(types.items()))
     table = pa.table({name: pa.array([row[name] for row in made], kind) for name, kind in types.items()}, schema=schema) if types else None
-    built = make_batch([{name: row[name] for name in types} for row in made], files)
+    filmed = operator.reads.modality == "video"
+    built = make_batch([{name: row[name] for name in types} for row in made], files, views=operator.reads.views if filmed else None)
     return Batch(table, built.rows) if table is not None else built
 
 
@@ -221,7 +268,7 @@ def keep_promise(operator: Operator, columns: Mapping[str, pa.Array], count: int
 
 @by_name(list(EVERY))
 def test_keeps_rows_and_promise(operator: Operator) -> None:
-    columns = open_once(operator)(batch_of(operator, *samples(count(operator))))
+    columns = open_once(operator)(batch_of(operator, *shown(operator)))
     keep_promise(operator, columns, count(operator))
     for added in operator.adds:
         if added.name == "near_points":
@@ -247,7 +294,7 @@ def test_null_input(operator: Operator) -> None:
 
 @by_name([operator for operator in BATCH if operator.reads.views])
 def test_a_broken_file_harms_no_neighbour(operator: Operator) -> None:
-    made, files = samples(3)
+    made, files = shown(operator, 3)
     got = open_once(operator)(batch_of(operator, made, [files[0], b"not a picture", files[1]]))
     assert [error is None for error in got["error"].to_pylist()] == [True, False, True]
 
@@ -255,7 +302,7 @@ def test_a_broken_file_harms_no_neighbour(operator: Operator) -> None:
 @by_name(BATCH)
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_independent_of_batch_and_order(operator: Operator, size: int) -> None:
-    made, files = samples(count(operator))
+    made, files = shown(operator)
     run = open_once(operator)
     expected = as_rows(operator, run(batch_of(operator, made, files)))
     order = random.Random(size).sample(range(len(made)), len(made))
@@ -279,7 +326,7 @@ def test_corpus_result_follows_the_order_given_alone(operator: Operator) -> None
 
 @by_name(list(EVERY))
 def test_deterministic_and_thread_safe(operator: Operator) -> None:
-    run, batch = open_once(operator), lambda: batch_of(operator, *samples(count(operator)))
+    run, batch = open_once(operator), lambda: batch_of(operator, *shown(operator))
     expected = as_rows(operator, operator.open()(batch()))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for got in pool.map(lambda _: as_rows(operator, run(batch())), range(4 if operator in OPTIONAL else 8)):

@@ -24,6 +24,9 @@ WANTED = {
     "photo-strict",
     "npr-friendly",
     "mixed",
+    "open-sora-video",
+    "cosmos-video",
+    "dj-t2v",
 }
 each = pytest.mark.parametrize("one", presets(), ids=lambda one: one.name)
 
@@ -70,14 +73,15 @@ def test_presets_are_whole(one):
     assert set(one.notes) <= set(one.rules)
     assert not set(one.left_out) & set(one.rules)
     assert set(one.holds_for) <= set(one.scales)
-    judged_by_a_model = {"clip_score", "aesthetic"} & set(one.scales)
+    models = {"clip_score", "aesthetic", "video_clip_score_mean", "video_aesthetic_mean"}
+    judged_by_a_model = models & set(one.scales)
     assert set(one.holds_for) == judged_by_a_model, "a threshold on a model's score says which model"
     uses = dict(next(iter(use.items())) if isinstance(use, dict) else (use, {}) for use in one.operators)
     for name, settings in uses.items():
         if name in available():
             assert set(settings) <= {f.name for f in dataclasses.fields(available()[name])}
     for signal, needs in one.holds_for.items():
-        told = {**uses["image_embedding"], **uses[signal]}
+        told = {**uses.get("image_embedding", {}), **uses.get("frame_embeddings", {}), **uses[signal.removesuffix("_mean")]}
         assert {key: [told[key]] for key in needs} == {key: accepted(value)[:1] for key, value in needs.items()}
         assert uses.get("text_embedding", told)["encoder"] == told["encoder"]
 

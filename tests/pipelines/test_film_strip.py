@@ -1,0 +1,38 @@
+"""Strips, curves and timelines of videos."""
+
+import io
+
+from PIL import Image
+
+from operators.testing import film, panning
+from operators.video.source import VideoFile
+from pipelines.film_strip import clip_fragment, film_strip, motion_curve, timeline, video_fragment
+
+FILE = VideoFile("film", data=film(panning(20, 96, 64)))
+
+
+def test_a_strip_has_its_frames_side_by_side() -> None:
+    with Image.open(io.BytesIO(film_strip(FILE, (0.5, 1.5), frames=4, height=32))) as strip:
+        assert strip.size == (4 * (48 + 2), 32)
+
+
+def test_curves_and_timelines_are_drawings() -> None:
+    assert motion_curve([]) == ""
+    assert "at most 0.300" in motion_curve([0.1, 0.3, 0.2])
+    shots = [{"start_s": 0.0, "end_s": 2.0, "entry": "start"}, {"start_s": 2.5, "end_s": 4.0, "entry": "<fade>"}]
+    drawn = timeline(4.0, shots, [{"start_s": 2.5, "end_s": 4.0}])
+    assert drawn.count("<rect") == 3
+    assert drawn.count("<line") == 1
+    assert "&lt;fade&gt;" in drawn
+    assert timeline(0.0, shots) == ""
+
+
+def test_fragments_escape_what_they_show() -> None:
+    row = {"key": "<b>", "span_start_s": 0.0, "span_end_s": 1.0, "tier": "silver", "failed_rules": ["gold.<x>"], "motion": 0.25}
+    fragment = clip_fragment(row, FILE)
+    assert "data:image/jpeg;base64," in fragment
+    assert "&lt;b&gt;" in fragment
+    assert "failed: gold.&lt;x&gt;" in fragment
+    assert "motion 0.25" in fragment
+    assert "empty file" in clip_fragment(row, VideoFile("x", data=b""))
+    assert "<svg" in video_fragment({"key": "film", "shots": [], "clips": None, "video_damage": None}, 2.0)
