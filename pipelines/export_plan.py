@@ -132,8 +132,10 @@ def export_columns(schema: pa.Schema, settings: ExportSettings) -> list[str]:
 
 
 def _is_vector(kind: Any) -> bool:
-    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(listed and pa.types.is_floating(kind.value_type))
+    """Numbers by the hundred, such as embeddings, or a list of such lists."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        return False
+    return pa.types.is_floating(kind.value_type) or _is_vector(kind.value_type)
 
 
 def order_sql(seed: int) -> str:

@@ -83,7 +83,7 @@ def clip_fragment(row: Mapping[str, Any], file: VideoFile) -> str:
     failed = row.get("failed_rules") or ()
     reasons = f"{row.get('tier') or 'no tier'}" + (f"; failed: {', '.join(map(str, failed))}" if failed else "")
     return (
-        f'<figure class="clip">{strip}{motion_curve(row.get("motion_curve"))}<figcaption><b>{escape(str(row["key"]))}</b> '
+        f'<figure class="film-clip">{strip}{motion_curve(row.get("motion_curve"))}<figcaption><b>{escape(str(row["key"]))}</b> '
         f"{escape(' · '.join(facts))}<br>{escape(reasons)}</figcaption></figure>"
     )
 
@@ -92,7 +92,7 @@ def video_fragment(row: Mapping[str, Any], duration_s: float) -> str:
     """A whole video as an HTML figure: its timeline. ``row``: of ``wide``, with ``shots`` and ``clips``."""
     damage = f" · {row['video_damage']}" if row.get("video_damage") else ""
     line = timeline(duration_s, row.get("shots") or (), row.get("clips") or ())
-    return f'<figure class="video">{line}<figcaption><b>{escape(str(row["key"]))}</b>{escape(damage)}</figcaption></figure>'
+    return f'<figure class="film">{line}<figcaption><b>{escape(str(row["key"]))}</b>{escape(damage)}</figcaption></figure>'
 
 
 def _text(value: Any) -> str:

@@ -1,12 +1,18 @@
 """Strips, curves and timelines of videos."""
 
 import io
+from pathlib import Path
 
 from PIL import Image
 
+from manifests import open_lake
 from operators.testing import film, panning
 from operators.video.source import VideoFile
 from pipelines.film_strip import clip_fragment, film_strip, motion_curve, timeline, video_fragment
+from pipelines.progress import Reporter
+from pipelines.recipe import load_recipe
+from pipelines.report import render
+from pipelines.run import run_recipe
 
 FILE = VideoFile("film", data=film(panning(20, 96, 64)))
 
@@ -36,3 +42,21 @@ def test_fragments_escape_what_they_show() -> None:
     assert "motion 0.25" in fragment
     assert "empty file" in clip_fragment(row, VideoFile("x", data=b""))
     assert "<svg" in video_fragment({"key": "film", "shots": [], "clips": None, "video_damage": None}, 2.0)
+
+
+def test_the_report_shows_videos_and_clips(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "one.mp4").write_bytes(film(panning(40, 96, 64)))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"lake: {tmp_path / 'lake'}\nsources: [{{path: {folder}}}]\n"
+        "operators: [shots, {clips: {min_s: 0.2}}, motion]\ntiers: {gold: {clip: parent_id is not null}}\n"
+    )
+    run_recipe(load_recipe(recipe), engine="inline", reporter=Reporter(quiet=True))
+    with open_lake(tmp_path / "lake") as lake:
+        page = render(lake)
+        clips = lake.value("SELECT count(*) FROM wide WHERE parent_id IS NOT NULL")
+    assert clips
+    assert page.count('class="film"') == 1
+    assert page.count('class="film-clip"') == clips
