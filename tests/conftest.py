@@ -21,6 +21,7 @@ hypothesis.settings.load_profile("busy")
 EVALUATION_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file stay in one process (they share what is costly to make), all that start Ray in one as well."""
     for item in items:

@@ -185,6 +185,8 @@ def test_a_lake_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> Non
     with create_lake(tmp_path / "lake") as lake:
         lake.connection.execute("DROP TABLE listings")
         lake.connection.execute("DROP TABLE protected")
+        for name in ("outcome", '"error"', "route", "plan", "structured", "media_hash", "request_key", "clip_before", "clip_after"):
+            lake.connection.execute(f"ALTER TABLE captions DROP COLUMN {name}")
         lake.connection.execute("UPDATE goldsieve SET value = '1' WHERE key = 'format_version'")
     with open_lake(tmp_path / "lake", read_only=False) as lake:
         assert lake.value("SELECT count(*) FROM listings") == 0
