@@ -20,7 +20,7 @@ demo: env
 	$(BIN)/goldsieve demo demo
 
 test: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: env
 	$(BIN)/ruff check .

@@ -68,6 +68,7 @@ class Gallery:
         self._build()
 
     def close(self) -> None:
+        self._building.acquire(timeout=SECONDS)  # a look at the lake that is under way ends first, and none begins any more
         self.lake.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -117,7 +118,7 @@ class Gallery:
                     self._said = _labels(cursor)
                 if changed:
                     self._build()
-            except duckdb.Error:
+            except (duckdb.Error, SqlError):
                 pass  # the lake is busy or gone; the next look will tell
             finally:
                 self._building.release()

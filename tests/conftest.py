@@ -21,14 +21,6 @@ hypothesis.settings.load_profile("busy")
 EVALUATION_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file stay in one process (they share what is costly to make), all that start Ray in one as well."""
-    for item in items:
-        group = "ray" if item.get_closest_marker("ray") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def evaluation_data() -> Path:
     """The folder of real evaluation data; tests that need it are skipped on a machine that lacks it."""
