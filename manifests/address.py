@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.errors import LakeError
+from manifests.storage import is_remote
 
 POINTER = "lake.json"
 """In the folder of a lake that has its catalog or its data elsewhere: where they are."""
@@ -54,20 +55,31 @@ def lake_address(lake: Path | str | LakeAddress, data: str | None = None, catalo
         catalog, data = _pointed(local.folder / POINTER)
     if catalog:
         return LakeAddress(*_shared(catalog, data), local.folder)
-    return LakeAddress(local.catalog, data if data.endswith("/") else data + "/", local.folder) if data else local
+    return LakeAddress(local.catalog, _as_folder(data), local.folder) if data else local
 
 
-def write_pointer(address: LakeAddress) -> None:
-    """Note in the lake's folder where its catalog and data are, if they are elsewhere. Raises `LakeError` for a password."""
-    if address.folder is None or address == local_lake(address.folder):
-        return
+def write_pointer(address: LakeAddress) -> Path | None:
+    """Note in the lake's folder where its catalog and data are, if they are elsewhere; the file, if there was need of a new one.
+
+    Raises `LakeError` for a password, and for a folder that is another lake already: that one would be lost from sight.
+    """
+    if address.folder is None:
+        return None
+    local, pointer = local_lake(address.folder), address.folder / POINTER
     if without_password(address.catalog) != address.catalog:
         raise LakeError(
-            f"The catalog's address is kept in {address.folder / POINTER} for all to read: leave the password out of it, and give it in "
+            f"The catalog's address is kept in {pointer} for all to read: leave the password out of it, and give it in "
             "PGPASSWORD or in ~/.pgpass."
         )
+    if pointer.exists() or Path(local.catalog.removeprefix("sqlite:")).exists():
+        if (there := lake_address(address.folder)) != address:
+            raise LakeError(f"{address.folder} is a lake already, with its data in {there.data}. Give another folder for the new one.")
+        return None
+    if address == local:
+        return None
     known = {"data": address.data} if address.is_local else {"catalog": address.catalog, "data": address.data}
-    (address.folder / POINTER).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    pointer.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    return pointer
 
 
 def is_postgres(text: str) -> bool:
@@ -94,7 +106,13 @@ def _shared(catalog: str, data: str | None) -> tuple[str, str]:
         raise LakeError(f"The catalog {without_password(catalog)} needs a data location: give --data (a folder or s3://bucket/prefix/).")
     rest = catalog if "://" in catalog else catalog.split(":", 1)[1]
     rest = rest.removeprefix("postgres:") if rest.startswith("postgres:postgresql:") else rest
-    return f"postgres:{rest}", data if data.endswith("/") else data + "/"
+    return f"postgres:{rest}", _as_folder(data)
+
+
+def _as_folder(data: str) -> str:
+    """With a slash at the end; a folder of this machine in full, as the next command may run elsewhere."""
+    place = data if is_remote(data) else str(Path(data).expanduser().absolute())
+    return place if place.endswith("/") else place + "/"
 
 
 def without_password(url: str) -> str:

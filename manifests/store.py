@@ -43,12 +43,17 @@ def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lak
         if address.folder.exists() and not address.folder.is_dir():
             raise LakeError(f"{address.folder} is a file: a lake is a folder.")
         address.folder.mkdir(parents=True, exist_ok=True)
-        write_pointer(address)
-    if address.is_local:
-        if not _catalog_file(address).exists():
-            _create_catalog(address)
-    elif not exists(address):
-        _create(address)
+    pointer = write_pointer(address)
+    try:
+        if address.is_local:
+            if not _catalog_file(address).exists():
+                _create_catalog(address)
+        elif not exists(address):
+            _create(address)
+    except BaseException:
+        if pointer:  # it would lead to a lake that is not there
+            pointer.unlink(missing_ok=True)
+        raise
     return open_lake(address, read_only=False)
 
 

@@ -1,12 +1,12 @@
 """The view ``wide``: one row a sample, with every current signal under the name recipes use."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import duckdb
 
-from manifests.connection import identifier, quote
+from manifests.connection import id_list, identifier, quote
 from manifests.schema import WIDE_ALWAYS, pair_hash
 from manifests.tables import samples_sql, signal_table
 
@@ -132,29 +132,25 @@ def words_of(*texts: str) -> Set[str] | None:
 def wide_rows_sql(connection: duckdb.DuckDBPyConnection, sample_ids: Sequence[str], *texts: str) -> str:
     """SQL of the rows that ``wide`` has for a few samples, with the columns of `narrow`; tables are read by their keys."""
 
-    def listed(values: Iterable[object]) -> str:
-        texts = sorted({str(value) for value in values if value is not None})
-        return f"({', '.join(f'CAST({quote(text)} AS UUID)' for text in texts)})" if texts else "(NULL)"
-
     operators = current_operators(connection)
-    ids = listed(sample_ids)
+    ids = id_list(sample_ids)
     refs = connection.execute(f"SELECT ref_hash, caption_hash FROM refs WHERE sample_id IN {ids}").fetchall()
-    ref_hashes = listed(ref for ref, _ in refs)
+    ref_hashes = id_list(ref for ref, _ in refs)
     media = dict(connection.execute(f"SELECT ref_hash, media_hash FROM media WHERE ref_hash IN {ref_hashes}").fetchall())
     kept: list[object] = [*sample_ids]
     by_name = {o.name: o for o in operators}
     for name in (EXACT, NEAR):
         if name in by_name:
-            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {listed(kept)}"
+            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {id_list(kept)}"
             query += f" AND fingerprint = {quote(by_name[name].fingerprint)}"
             kept += [row[0] for row in connection.execute(query).fetchall()]
     keys = {
         "sample": ids,
         "ref": ref_hashes,
-        "media": listed(media.values()),
-        "caption": listed(caption for _, caption in refs),
-        "pair": listed(pair_hash(media[ref], caption) for ref, caption in refs if media.get(ref)),
-        "kept": listed(kept),
+        "media": id_list(media.values()),
+        "caption": id_list(caption for _, caption in refs),
+        "pair": id_list(pair_hash(media[ref], caption) for ref, caption in refs if media.get(ref)),
+        "kept": id_list(kept),
     }
     return wide_sql(operators, words_of(*texts), keys)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.cells import SCALE, Int16, nearest_pairs, whole
 from operators.encoders.vectors import Float32, matrix, spread
-from operators.exact_duplicates import KEEP_LARGEST, storage
+from operators.exact_duplicates import KEEP_LARGEST, are_copies
 
 BLOCK = 65_536
 
@@ -56,13 +56,10 @@ class CaptionAgreement:
 
     def mark(self, batch: Batch) -> Columns:
         """Rows must come in an order that depends on their content alone."""
-        judged = np.ones(len(batch), np.bool_)
-        for name in ("exact_duplicate", "near_duplicate"):
-            judged &= ~storage(batch.table[name]).fill_null(False).to_numpy(False)
         pictures, has_picture = matrix(batch.table["image_embedding"])
         captions, has_caption = matrix(batch.table["text_embedding"])
         places, of_picture, of_caption = np.intersect1d(has_picture, has_caption, assume_unique=True, return_indices=True)
-        mine = judged[places]
+        mine = ~are_copies(batch)[places]
         found = agreement(pictures[of_picture[mine]], captions[of_caption[mine]], self.neighbours, self.min_cosine)
         known = np.isfinite(found)
         return {"caption_agreement": spread(found[known], places[mine][known], len(batch), pa.float32())}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.exact_duplicates import KEEP_LARGEST, first_of_group, storage, uuid_at
+from operators.exact_duplicates import KEEP_LARGEST, copy_columns, first_of_group, storage
 
 SHINGLE = 5
 BANDS, ROWS = 24, 4
@@ -72,14 +72,9 @@ class CaptionDuplicates:
         likeness = np.ones(len(kept), np.float32)
         likeness[firsts] = similarity
         final = of_first[kept]
-        duplicate = known & (final != np.arange(len(final)))
-        grouped = duplicate.copy()
-        grouped[final[duplicate]] = True
         return {
-            "caption_duplicate": pa.array(duplicate, mask=~known),
-            "caption_duplicate_of": uuid_at(ids, final, duplicate),
-            "caption_group": uuid_at(ids, final, grouped),
-            "caption_similarity": pa.array(likeness[kept], mask=~duplicate),
+            **copy_columns("caption", ids, final, known),
+            "caption_similarity": pa.array(likeness[kept], mask=~known | (final == np.arange(len(final)))),
         }
 
 

@@ -47,16 +47,30 @@ def mark(batch: Batch) -> Columns:
     ids, hashes = storage(batch.table["sample_id"]), storage(batch.table["media_hash"])
     code = hashes.dictionary_encode().indices.fill_null(-1).to_numpy()
     known = code >= 0
-    row = np.arange(len(code))
-    kept = first_of_group(code)
-    size = np.bincount(code[known], minlength=1)
-    copied = known & (size[np.where(known, code, 0)] > 1)
-    duplicate = known & (kept != row)
+    return copy_columns("exact", ids, first_of_group(code), known)
+
+
+def copy_columns(kind: str, ids: "pa.Array[Any]", kept: np.ndarray, known: np.ndarray) -> dict[str, "pa.Array[Any]"]:
+    """``<kind>_duplicate``, ``<kind>_duplicate_of`` and ``<kind>_group`` of rows whose kept row is ``kept`` (their own: kept or unique).
+
+    Null where a row is not ``known``. Rows that others were dropped in favour of belong to the group, too.
+    """
+    duplicate = known & (kept != np.arange(len(kept)))
+    grouped = duplicate.copy()
+    grouped[kept[duplicate]] = True
     return {
-        "exact_duplicate": pa.array(duplicate, mask=~known),
-        "exact_duplicate_of": uuid_at(ids, kept, duplicate),
-        "exact_group": uuid_at(ids, kept, copied),
+        f"{kind}_duplicate": pa.array(duplicate, mask=~known),
+        f"{kind}_duplicate_of": uuid_at(ids, kept, duplicate),
+        f"{kind}_group": uuid_at(ids, kept, grouped),
     }
+
+
+def are_copies(batch: Batch) -> np.ndarray:
+    """Which rows `exact_duplicates` or `near_duplicates` dropped in favour of another."""
+    copies = np.zeros(len(batch), np.bool_)
+    for name in ("exact_duplicate", "near_duplicate"):
+        copies |= storage(batch.table[name]).fill_null(False).to_numpy(False)
+    return copies
 
 
 def first_of_group(code: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.edited_copies import regroup
 from operators.encoders.vectors import matrix
-from operators.exact_duplicates import KEEP_LARGEST, storage, uuid_at
+from operators.exact_duplicates import KEEP_LARGEST, copy_columns, storage
 from operators.hamming import MAX_RADIUS, Hashes, pair_blocks
 from operators.near_rule import Rows, Rule, nodes, taken
 from operators.near_update import updated
@@ -126,18 +126,13 @@ class NearDuplicates:
         """The columns for all samples, given the kept row of each row that was compared."""
         kept = np.arange(len(known))
         kept[at] = at[leader]
-        duplicate = kept != np.arange(len(kept))
-        grouped = duplicate.copy()
-        grouped[kept[duplicate]] = True
         members = np.flatnonzero(leader != np.arange(len(leader)))
         bits, checks = rows.distances(members, leader[members])
         evidence: dict[str, npt.NDArray] = {"near_distance": bits, "near_check": checks}
         if rows.signatures is not None:
             evidence["near_points"] = rows.points(members, leader[members])
         return {
-            "near_duplicate": pa.array(duplicate, mask=~known),
-            "near_duplicate_of": uuid_at(ids, kept, duplicate),
-            "near_group": uuid_at(ids, kept, grouped),
+            **copy_columns("near", ids, kept, known),
             **{name: spread(evidence.get(name), at[members], len(known)) for name in ("near_distance", "near_check", "near_points")},
         }
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.exact_duplicates import KEEP_LARGEST, first_of_group, storage, uuid_at
+from operators.exact_duplicates import KEEP_LARGEST, copy_columns, first_of_group, storage
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,4 @@ def mark(batch: Batch) -> Columns:
     code[copies.fill_null(False).to_numpy(False)] = -1
     known = code >= 0
     kept = first_of_group(code)
-    size = np.bincount(code[known], minlength=1)
-    duplicate = known & (kept != np.arange(len(code)))
-    return {
-        "pixel_duplicate": pa.array(duplicate, mask=~known),
-        "pixel_duplicate_of": uuid_at(ids, kept, duplicate),
-        "pixel_group": uuid_at(ids, kept, known & (size[np.where(known, code, 0)] > 1)),
-    }
+    return copy_columns("pixel", ids, kept, known)

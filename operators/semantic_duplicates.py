@@ -10,7 +10,7 @@ import pyarrow as pa
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.cells import NUMBERS, Float32, Index, Int16, assigned, cell_count, centres, cosines, members, whole
 from operators.encoders.vectors import matrix
-from operators.exact_duplicates import KEEP_LARGEST, storage, uuid_at
+from operators.exact_duplicates import KEEP_LARGEST, are_copies, copy_columns, storage
 
 Row = npt.NDArray[np.int64]
 
@@ -60,28 +60,19 @@ class SemanticDuplicates:
     def mark(self, batch: Batch) -> Columns:
         """Rows must come best first."""
         n = len(batch)
-        copies = np.zeros(n, np.bool_)
-        for name in ("exact_duplicate", "near_duplicate"):
-            copies |= storage(batch.table[name]).fill_null(False).to_numpy(False)
         vectors, places = matrix(batch.table["image_embedding"])
-        mine = ~copies[places]
+        mine = ~are_copies(batch)[places]
         at = places[mine]
         rows = whole(vectors)
         del vectors  # a gigabyte for a million rows
         leader, cosine, density = groups(rows if mine.all() else rows[mine], self.min_cosine, self.dense_first)
         kept, known = np.arange(n), np.zeros(n, np.bool_)
         kept[at], known[at] = at[leader], True
-        duplicate = kept != np.arange(n)
-        grouped = duplicate.copy()
-        grouped[kept[duplicate]] = True
         full_cosine, full_density = np.zeros(n, np.float32), np.zeros(n, np.int32)
         full_cosine[at], full_density[at] = cosine, density
-        ids = storage(batch.table["sample_id"])
         return {
-            "semantic_duplicate": pa.array(duplicate, mask=~known),
-            "semantic_duplicate_of": uuid_at(ids, kept, duplicate),
-            "semantic_group": uuid_at(ids, kept, grouped),
-            "semantic_cosine": pa.array(full_cosine, mask=~duplicate),
+            **copy_columns("semantic", storage(batch.table["sample_id"]), kept, known),
+            "semantic_cosine": pa.array(full_cosine, mask=kept == np.arange(n)),
             "semantic_density": pa.array(full_density, mask=~known),
         }
 

@@ -21,6 +21,7 @@ from operators.media import Media, load_codecs
 from pipelines.reader import Reader
 from quality.dump import PICTURES
 
+Format = Literal["WEBP", "JPEG"]
 MAX_BYTES = 64 << 20
 """Larger files are not read for a small picture."""
 WAITING = 16
@@ -37,7 +38,7 @@ class Picture:
     why: str = ""
 
 
-def thumbnail(data: bytes, side: int, format: Literal["WEBP", "JPEG"] = "WEBP", crop: bool = False) -> Picture:
+def thumbnail(data: bytes, side: int, format: Format = "WEBP", crop: bool = False, quality: int | None = None) -> Picture:
     """The picture with its longer side at most ``side`` pixels. ``crop``: instead its middle, pixel for pixel.
 
     Raises `MediaError` for what cannot be decoded.
@@ -51,16 +52,25 @@ def thumbnail(data: bytes, side: int, format: Literal["WEBP", "JPEG"] = "WEBP", 
         top, left = max(0, (info.height - side) // 2), max(0, (info.width - side) // 2)
         image = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
     else:
-        # What is decoded should not be smaller than what is shown: for the shorter side of a picture with this aspect.
-        shorter = max(1, side * min(info.width, info.height) // max(info.width, info.height))
-        image = Image.fromarray(media.view(Pixels(min_side=shorter)))
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image = Image.fromarray(media.view(Pixels(min_side=shorter_side(info.width, info.height, side))))
+    made = encoded(image, side, format, quality or (84 if crop else 74))
+    return Picture(made, image.width, image.height)
+
+
+def shorter_side(width: int, height: int, side: int) -> int:
+    """What is decoded should not be smaller than what is shown: the shorter side when the longer one is ``side``."""
+    return max(1, side * min(width, height) // max(width, height))
+
+
+def encoded(image: Image.Image, side: int, format: Format, quality: int) -> bytes:
+    """The image, reduced in place so that neither side is longer than ``side``, as a file."""
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, format, quality=84 if crop else 74)
-    return Picture(buffer.getvalue(), image.width, image.height)
+    image.save(buffer, format, quality=quality)
+    return buffer.getvalue()
 
 
-def draw(row: Mapping[str, Any], reader: Reader, side: int, format: Literal["WEBP", "JPEG"] = "WEBP", crop: bool = False) -> Picture:
+def draw(row: Mapping[str, Any], reader: Reader, side: int, format: Format = "WEBP", crop: bool = False) -> Picture:
     """The small picture of a row of ``wide`` (its uri, byte_offset, byte_length, modality and error are read)."""
     if row.get("error"):
         return Picture(None, why=str(row["error"])[:200])
@@ -78,7 +88,7 @@ def thumbnails(
     rows: Iterable[Mapping[str, Any]],
     reader: Reader,
     side: int = 208,
-    format: Literal["WEBP", "JPEG"] = "WEBP",
+    format: Format = "WEBP",
     crop: bool = False,
     threads: int = 2,
     seconds: float = 600.0,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from manifests import Lake
-from manifests.connection import quote
+from manifests.connection import id_literal, quote
 from manifests.wide import narrow
 from quality.why_verdict import Verdict
 
@@ -31,7 +31,7 @@ def _noted(lake: Lake, sample_id: str, verdict: Verdict) -> Verdict:
         )
         SELECT CAST(mine.value AS VARCHAR) AS value, (
             SELECT count(*) FROM turned t WHERE t.value = mine.value AND (t.p > mine.p OR t.p = mine.p AND t.sample_id < mine.sample_id)
-        ) AS before FROM turned mine WHERE sample_id = CAST({quote(sample_id)} AS UUID)"""
+        ) AS before FROM turned mine WHERE sample_id = {id_literal(sample_id)}"""
     )
     if not rows:
         return verdict

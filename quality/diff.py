@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from manifests import Lake
+from manifests.connection import id_list
 from manifests.errors import UsageError
 
 EXAMPLES = 5
@@ -86,9 +87,5 @@ def moves(lake: Lake, before: str, after: str) -> list[Move]:
 
 
 def _keys(lake: Lake, ids: list[str]) -> Mapping[str, str]:
-    if not ids:
-        return {}
-    listed = ", ".join(f"CAST('{i}' AS UUID)" for i in ids)
-    return {
-        row["id"]: row["key"] for row in lake.rows(f"SELECT CAST(sample_id AS VARCHAR) AS id, key FROM refs WHERE sample_id IN ({listed})")
-    }
+    found = lake.rows(f"SELECT CAST(sample_id AS VARCHAR) AS id, key FROM refs WHERE sample_id IN {id_list(ids)}")
+    return {row["id"]: row["key"] for row in found}

@@ -19,9 +19,9 @@ import duckdb
 
 from manifests import Lake, open_lake
 from manifests.address import LakeAddress
-from manifests.connection import ALIAS, identifier, quote
+from manifests.connection import ALIAS, id_list, identifier, quote
 from manifests.errors import SqlError, UsageError
-from manifests.wide import current_operators, narrow, wide_columns
+from manifests.wide import EVIDENCE, current_operators, narrow, wide_columns
 from quality.flat import flat_columns
 from quality.percentiles import places
 from quality.sql_guard import check_expression, check_order, check_query, plain_message, relation_columns
@@ -251,10 +251,9 @@ class Gallery:
     def _cards(cursor: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[dict[str, Any]]:
         if not ids:
             return []
-        listed = ", ".join(f"CAST({quote(i)} AS UUID)" for i in ids)
         names = ["id", *CARD]
         rows = cursor.execute(
-            f"""SELECT CAST(sample_id AS VARCHAR), {", ".join(map(identifier, CARD))} FROM wide WHERE sample_id IN ({listed})"""
+            f"""SELECT CAST(sample_id AS VARCHAR), {", ".join(map(identifier, CARD))} FROM wide WHERE sample_id IN {id_list(ids)}"""
         )
         by_id = {row[0]: dict(zip(names, row, strict=True)) for row in rows.fetchall()}
         return [by_id[i] for i in ids if i in by_id]
@@ -269,8 +268,8 @@ CHOICES = {
     "source": "SELECT source, count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC LIMIT 50",
     "rule": "SELECT rule, count(*) FROM (SELECT unnest(failed_rules) AS rule FROM {}) GROUP BY 1 ORDER BY 2 DESC LIMIT 60",
 }
-COPIES = """SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
-    ('near_distance', 'near_check', 'near_points', 'semantic_cosine')) FROM wide
+COPIES = f"""SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
+    ({", ".join(map(quote, EVIDENCE))})) FROM wide
     WHERE duplicate_group = CAST(? AS UUID) ORDER BY is_duplicate, key LIMIT 50"""
 FIXED = {"tier": "coalesce(tier, 'no tier') = ?", "source": "source = ?", "rule": "list_contains(failed_rules, ?)"}
 

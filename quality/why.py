@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from manifests import Lake
-from manifests.connection import quote
+from manifests.connection import id_literal, quote
 from manifests.errors import UsageError
 from manifests.tables import signal_table
 from manifests.wide import (
@@ -113,19 +113,26 @@ def caption_history(lake: Lake, sample_id: str, table: str = "captions") -> tupl
     """Every attempt at the sample's caption, the oldest first, with what each check found. ``current``: it was made of today's caption."""
     rows = lake.rows(
         f"""SELECT kind, text, outcome, accepted, "error", model, prompt_version, route, parameters, tokens, cost, latency_s, checks,
-            clip_before, clip_after, strftime(created_at, '{TIME}') AS made_at, CAST(run_id AS VARCHAR) AS run,
-            caption_hash IS NOT DISTINCT FROM (SELECT caption_hash FROM refs WHERE sample_id = {literal(sample_id)}) AS current
-        FROM {table} WHERE sample_id = {literal(sample_id)} ORDER BY created_at, kind"""
+            clip_before, clip_after, strftime(created_at, '{TIME}') AS made_at, CAST(run_id AS VARCHAR) AS run, caption_hash
+        FROM {table} WHERE sample_id = {id_literal(sample_id)} ORDER BY created_at, kind"""
     )
-    return tuple(row | {name: json.loads(row[name] or "null") for name in ("checks", "parameters")} for row in rows)
+    if not rows:
+        return ()
+    (now,) = lake.rows(f"SELECT caption_hash FROM refs WHERE sample_id = {id_literal(sample_id)}")
+    return tuple(
+        row
+        | {name: json.loads(row[name] or "null") for name in ("checks", "parameters")}
+        | {"current": row.pop("caption_hash") == now["caption_hash"]}
+        for row in rows
+    )
 
 
 def labels(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
     """What people said of the sample, oldest first."""
     return tuple(
         lake.rows(
-            f"""SELECT label, value, author, strftime(created_at, '%Y-%m-%d %H:%M:%S UTC') AS created FROM labels
-            WHERE sample_id = {literal(sample_id)} ORDER BY created_at, label"""
+            f"""SELECT label, value, author, strftime(created_at, '{TIME}') AS created FROM labels
+            WHERE sample_id = {id_literal(sample_id)} ORDER BY created_at, label"""
         )
     )
 
@@ -137,7 +144,7 @@ def measured(lake: Lake, wide: Mapping[str, Any]) -> list[tuple[CurrentOperator,
     for operator in operators:  # one by one: a join of them all takes longer, as each table is read by its key alone
         found = lake.rows(
             f"""SELECT * FROM {signal_table(operator.name)}
-            WHERE key = {literal(wide[KEY_COLUMN[operator.keyed_by]])} AND fingerprint = {quote(operator.fingerprint)}"""
+            WHERE key = {id_literal(wide[KEY_COLUMN[operator.keyed_by]])} AND fingerprint = {quote(operator.fingerprint)}"""
         )
         rows.append(found[0] if found else None)
     runs = lake.rows(f"SELECT run_id, strftime(started_at, '{TIME}') AS run_started, host, engine FROM runs")
@@ -149,7 +156,7 @@ def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     """The members of a duplicate group, the kept one first; of a large group the first by key."""
     operators = current_operators(lake.connection)
     # Looked up table by table, copies of copies last: a filter on ``wide`` would join it all.
-    kept = literal(group)
+    kept = id_literal(group)
     members = f"SELECT {kept} AS id"
     for operator in sorted((o for o in operators if o.name in KINDS), key=lambda o: list(KINDS).index(o.name), reverse=True):
         of = f"{KINDS[operator.name][1]}_duplicate_of"
@@ -186,11 +193,6 @@ def verdicts(rules: Mapping[str, Mapping[str, Any]], wide: Mapping[str, Any]) ->
             passed = None if wide["tier"] is None else name not in failed
             found.append(Verdict(tier, rule, text if isinstance(text, str) else json.dumps(text), passed, failed.get(name, "")))
     return tuple(found)
-
-
-def literal(value: Any) -> str:
-    """An id as SQL. Not a parameter: the first one that DuckDB's client is given makes it import pandas, a third of a second."""
-    return "NULL" if value is None else f"CAST({quote(str(value))} AS UUID)"
 
 
 def find_sample(lake: Lake, name: str) -> str:

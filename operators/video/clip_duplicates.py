@@ -1,14 +1,14 @@
 """Copies among clips: the same moving pictures, trimmed, scaled or encoded anew."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.exact_duplicates import storage, uuid_at
+from operators.exact_duplicates import copy_columns, storage
 from operators.hamming import pair_blocks
 
 KEEP = "width * height desc, duration_s desc, byte_length desc"
@@ -16,6 +16,11 @@ SHIFT_S = 0.3
 """Votes for alignments that differ by less are votes for one."""
 MAX_CLIPS_A_HASH = 64
 """A hash that more clips have (title cards, logos) says nothing about any two of them."""
+MAX_VOTERS = 256
+"""Frames with one hash that vote; a still picture has thousands."""
+
+Vote = tuple[float, int, int]
+"""Two frames that look alike: by how much the worse clip's is later, and their numbers, the better clip's first."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,7 @@ class ClipDuplicates:
         for better, worse, agreed in self._copies(sequences, times):
             if kept[worse] == worse and kept[better] == better:
                 kept[worse], share[worse] = better, agreed
-        duplicate = kept != np.arange(len(kept))
-        grouped = duplicate.copy()
-        grouped[kept[duplicate]] = True
-        return {
-            "clip_duplicate": pa.array(duplicate, mask=~known),
-            "clip_duplicate_of": uuid_at(ids, kept, duplicate),
-            "clip_group": uuid_at(ids, kept, grouped),
-            "clip_overlap": pa.array(share, mask=np.isnan(share)),
-        }
+        return {**copy_columns("clip", ids, kept, known), "clip_overlap": pa.array(share, mask=np.isnan(share))}
 
     def _copies(self, sequences: list[npt.NDArray[np.uint64]], times: list[npt.NDArray[np.float32]]) -> list[tuple[int, int, float]]:
         """Pairs (better, worse, share that agrees), the better and then the worse in order: what is kept is decided from the top."""
@@ -90,7 +87,7 @@ class ClipDuplicates:
         time = np.concatenate(times)
         order = np.lexsort((clip, place))
         starts = np.searchsorted(place[order], np.arange(len(hashes) + 1))
-        votes: dict[tuple[int, int], list[tuple[float, int]]] = {}
+        votes: dict[tuple[int, int], list[Vote]] = {}
 
         def meet(one: int, other: int) -> None:
             mine, theirs = order[starts[one] : starts[one + 1]], order[starts[other] : starts[other + 1]]
@@ -100,9 +97,9 @@ class ClipDuplicates:
                 for b in theirs[:MAX_VOTERS]:
                     i, j = int(clip[a]), int(clip[b])
                     if i < j:
-                        votes.setdefault((i, j), []).append((float(time[b] - time[a]), int(a) * len(clip) + int(b)))
+                        votes.setdefault((i, j), []).append((float(time[b] - time[a]), int(a), int(b)))
                     elif j < i:
-                        votes.setdefault((j, i), []).append((float(time[a] - time[b]), int(b) * len(clip) + int(a)))
+                        votes.setdefault((j, i), []).append((float(time[a] - time[b]), int(b), int(a)))
 
         for value in range(len(hashes)):
             if starts[value + 1] - starts[value] > 1:
@@ -113,21 +110,17 @@ class ClipDuplicates:
         found = []
         for (i, j), said in sorted(votes.items()):
             shorter = min(len(sequences[i]), len(sequences[j]))
-            agreed = best_shift(said, len(clip), i if len(sequences[i]) == shorter else j, clip)
+            agreed = best_shift(said, of_better=len(sequences[i]) == shorter)
             if agreed >= self.least and agreed >= self.overlap * shorter:
                 found.append((i, j, min(1.0, agreed / shorter)))
         return found
 
 
-MAX_VOTERS = 256
-
-
-def best_shift(said: list[tuple[float, int]], base: int, shorter: int, clip: npt.NDArray[Any]) -> int:
-    """How many frames of the clip ``shorter`` agree at the best shift of time."""
-    shifts = np.array([shift for shift, _ in said])
-    frames = np.array([[code // base, code % base] for _, code in said])
-    own = np.where(clip[frames[:, 0]] == shorter, frames[:, 0], frames[:, 1])
+def best_shift(said: list[Vote], of_better: bool) -> int:
+    """How many frames agree at the best shift of time, counted in the better clip or in the other."""
+    shifts = np.array([shift for shift, _, _ in said])
+    frames = np.array([mine if of_better else theirs for _, mine, theirs in said])
     best = 0
     for centre in np.unique(np.round(shifts / SHIFT_S) * SHIFT_S):
-        best = max(best, len(np.unique(own[np.abs(shifts - centre) <= SHIFT_S])))
+        best = max(best, len(np.unique(frames[np.abs(shifts - centre) <= SHIFT_S])))
     return best

@@ -195,7 +195,7 @@ def _first_frame(container: Any, stream: Any) -> Any:
     import av
 
     failed: Exception | None = None
-    for count, packet in enumerate(_packets(container, stream)):
+    for count, packet in enumerate(packets(container, stream)):
         if count > 300:
             break
         try:
@@ -206,14 +206,14 @@ def _first_frame(container: Any, stream: Any) -> Any:
     raise MediaError(f"no frame can be decoded ({reason(failed) if failed else 'the video track is empty'})")
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
+def packets(container: Any, stream: Any) -> Iterator[Any]:
     """Packets until the end or the first damage of the container."""
     import av
 
-    packets = container.demux(stream)
+    demuxed = container.demux(stream)
     while True:
         try:
-            packet = next(packets, None)
+            packet = next(demuxed, None)
         except (av.FFmpegError, OSError, ValueError):
             return
         if packet is None:

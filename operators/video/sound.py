@@ -13,7 +13,7 @@ import numpy.typing as npt
 from manifests.errors import MediaError
 from operators.base import Sound
 from operators.packaged_models import cpu_session, packaged_file
-from operators.video.probe import VideoInfo, opened, reason
+from operators.video.probe import VideoInfo, opened, packets, reason
 from operators.video.source import VideoFile
 
 if TYPE_CHECKING:
@@ -126,15 +126,8 @@ def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadli
             with suppress(av.FFmpegError):
                 container.seek(int(begin / audio.time_base), stream=audio, backward=True)
         bad = 0
-        packets = container.demux(audio)
-        while True:
+        for packet in packets(container, audio):
             deadline.check(progress=False)
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError, ValueError):
-                return
-            if packet is None:
-                return
             try:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):

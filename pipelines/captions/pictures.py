@@ -2,17 +2,19 @@
 
 import asyncio
 import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from manifests.errors import MediaError
+from PIL import Image
+
+from operators.base import Frames
+from operators.video.media import VideoMedia
 from pipelines.reader import Reader
+from pipelines.thumbnails import encoded, shorter_side, thumbnail
 
 JPEG_QUALITY = 85
-MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -51,50 +53,22 @@ def _image(jpeg: bytes) -> dict[str, Any]:
 
 
 def shrunk(data: bytes, side: int) -> bytes:
-    """The picture upright as JPEG, its longer side at most ``side``; metadata stays behind. Raises `MediaError`."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise MediaError(f"{image.width} x {image.height} pixels are too many")
-            image.draft("RGB", (side, side))
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((side, side), Image.Resampling.LANCZOS)
-            out = io.BytesIO()
-            upright.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY)
-            return out.getvalue()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MediaError(f"it cannot be decoded: {error}") from error
+    """The picture upright, in sRGB, as JPEG, its longer side at most ``side``; metadata stays behind. Raises `MediaError`."""
+    made = thumbnail(data, side, "JPEG", quality=JPEG_QUALITY).data
+    assert made is not None
+    return made
 
 
 def frames(ref: PictureRef) -> list[tuple[float, bytes]]:
     """So many frames at even distances, each with its time in seconds from the clip's beginning. Raises `MediaError`."""
-    import cv2
-
-    if ref.byte_offset is not None:
-        raise MediaError("frames can only be taken from a video in a file of its own")
-    video = cv2.VideoCapture(ref.uri)
-    try:
-        fps, count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
-        if not video.isOpened() or fps <= 0 or count <= 0:
-            raise MediaError("the video cannot be opened")
-        start, end = ref.start_s or 0.0, min(ref.end_s or count / fps, count / fps)
-        found = []
-        for i in range(ref.frames):
-            at = start + (end - start) * (i + 0.5) / ref.frames
-            video.set(cv2.CAP_PROP_POS_FRAMES, int(at * fps))
-            good, pixels = video.read()
-            if not good:
-                continue
-            scale = ref.side / max(pixels.shape[:2])
-            small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-            found.append((at - start, cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()))
-        if not found:
-            raise MediaError("no frame of the video can be decoded")
-        return found
-    finally:
-        video.release()
+    span = (ref.start_s, ref.end_s) if ref.start_s is not None and ref.end_s is not None else None
+    media = VideoMedia(_reader().video(ref.uri, ref.byte_offset, ref.byte_length), span)
+    shown = media.view(Frames(ref.frames, shorter_side(media.info.width, media.info.height, ref.side)))
+    begin = span[0] if span else media.info.start_s
+    return [
+        (at - begin, encoded(Image.fromarray(pixels), ref.side, "JPEG", JPEG_QUALITY))
+        for at, pixels in zip(shown.times, shown.pixels, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1)

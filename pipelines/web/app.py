@@ -19,7 +19,7 @@ from manifests.errors import GoldsieveError, LakeBusyError, UsageError
 from pipelines.report import documented, render
 from pipelines.thumbnails import Picture, draw, small_reader
 from pipelines.web.guard import Guard
-from quality.gallery import PAGE, Gallery
+from quality.gallery import MOST_ROWS, PAGE, Gallery
 from quality.page import TEMPLATES, environment, short_address
 
 THUMBNAIL, LARGE = 288, 1600
@@ -64,7 +64,7 @@ class Site:
         except UsageError as error:
             return self.html("gallery.html.jinja", 400, ask=ask, page=None, number=1, pages=0, problem=str(error), labels={})
         labels = self.gallery.labels([row["id"] for row in page.rows]) if not page.columns else {}
-        pages = -(-page.total // (200 if page.columns else PAGE))
+        pages = -(-page.total // (MOST_ROWS if page.columns else PAGE))
         return self.html("gallery.html.jinja", ask=ask, page=page, number=number, pages=pages, problem="", labels=labels)
 
     def story_page(self, request: Request) -> Response:

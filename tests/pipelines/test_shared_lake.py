@@ -133,6 +133,26 @@ def test_data_elsewhere_is_found_again(tmp_path: Path, pictures: Path) -> None:
     assert not (tmp_path / "lake" / "data").exists()
 
 
+def test_an_existing_lake_is_not_led_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    create_lake("plain").close()
+    with pytest.raises(LakeError, match=r"is a lake already, with its data in .*/plain/data/"):
+        create_lake(lake_address("plain", "disk"))
+    assert not Path("plain", POINTER).exists()
+    create_lake(lake_address("lake", "disk")).close()
+    create_lake(lake_address("lake", "disk")).close()  # once more is no other lake
+    with pytest.raises(LakeError, match="is a lake already"):
+        create_lake(lake_address("lake", "another"))
+    assert lake_address("lake").data == f"{tmp_path}/disk/"  # whatever folder the next command runs in
+
+
+def test_a_lake_that_could_not_be_made_leaves_no_pointer(tmp_path: Path) -> None:
+    address = lake_address(tmp_path / "team", str(tmp_path / "data"), "postgresql://tester@127.0.0.1:9/none")
+    with pytest.raises(LakeError, match="cannot be opened"):
+        create_lake(address)
+    assert not (tmp_path / "team" / POINTER).exists()
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
