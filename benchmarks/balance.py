@@ -14,7 +14,7 @@ from manifests import Lake, create_lake, open_lake
 from pipelines.progress import Reporter
 from pipelines.run import default_uses, ingest, measure_with, recorded_run
 from pipelines.sources import SourceSpec
-from quality.rules import parse_tiers
+from quality.rule_reader import parse_tiers
 from quality.tiers import compile_tiers
 
 OPERATORS = ("image_embedding", "aesthetic", "concept")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from quality.rules import parse_tiers
-from quality.tiers import compile_tiers, funnel, movement
+from quality.funnel import funnel, movement
+from quality.rule_reader import parse_tiers
+from quality.tiers import compile_tiers
 
 SIGNALS = ("aesthetic", "clip_score", "aigc_score", "sharpness", "brightness", "contrast", "entropy", "nsfw", "text_area", "faces", "phash")
 RULES = {

@@ -23,8 +23,9 @@ from pipelines.demo import run_demo
 from pipelines.notebook import Explorer, explore
 from pipelines.progress import Reporter
 from pipelines.run import default_uses, measure_with, recorded_run
-from quality.rules import parse_tiers
-from quality.tiers import compile_tiers, funnel
+from quality.funnel import funnel
+from quality.rule_reader import parse_tiers
+from quality.tiers import compile_tiers
 
 DEMO = Path(os.environ.get("GOLDSIEVE_DEMO", "../demo"))
 if not (DEMO / "lake").exists():

@@ -19,7 +19,8 @@ from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
 from pipelines.report import write_report
 from pipelines.run import RunResult, run_recipe
-from quality.tiers import UNREADABLE, FunnelRow, compile_tiers, funnel
+from quality.funnel import FunnelRow, funnel
+from quality.tiers import UNREADABLE, compile_tiers
 from quality.why import Story, why
 
 

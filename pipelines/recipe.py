@@ -23,7 +23,8 @@ from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
 from pipelines.yaml_lines import load_yaml
 from quality.presets import with_presets
-from quality.rules import Tiers, read_tiers
+from quality.rule_reader import read_tiers
+from quality.rules import Tiers
 from quality.sql_guard import canonical, check_syntax, nearest
 
 KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")

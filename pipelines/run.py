@@ -27,9 +27,10 @@ from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.sources import SourceSpec, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
+from quality.funnel import Movement, funnel, movement
 from quality.presets import scale_warnings
 from quality.rules import Rule, Tiers
-from quality.tiers import Movement, compile_tiers, funnel, movement
+from quality.tiers import compile_tiers
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
-"""Tier rules as one SQL statement over ``wide``, and what it says before anything is written.
+"""Tier rules as one SQL statement over ``wide``.
 
 The statement reads ``wide`` once and only the columns the rules name. Rules that look at several samples (top, balance,
-mix) rank the samples that passed all plain rules of their tier and of the tier it builds on, in that order; nothing but
+mix, shares) rank the samples that passed all plain rules of their tier and of the tier it builds on, in that order; nothing but
 ranks travels back, and no row reaches Python.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
 
 import duckdb
 
 from manifests.connection import identifier, quote
 from manifests.errors import SqlError
-from quality.rules import AnyRule, Balance, Mix, Rule, Tier, Tiers, Top
+from quality.ranks import place_of, rank
+from quality.rules import SET_RULES, AnyRule, Balance, Mix, Rule, SetRule, Shares, Tier, Tiers, Top
 from quality.sql_guard import check_bound, check_syntax, relation_columns, used_columns
 
 UNREADABLE = "bronze.readable"
@@ -34,30 +34,6 @@ class CompiledTiers:
     select_sql: str
     columns: tuple[str, ...]
     """Columns of ``wide`` that are read."""
-
-
-class FunnelRow(TypedDict):
-    """How one rule works on its tier's candidates.
-
-    ``passed``: samples that pass this rule alone; ``remaining``: those that pass it and everything before it;
-    ``unknown``: samples for which its value is null. Set rules count among the samples that reach them.
-    """
-
-    tier: str
-    rule: str
-    passed: int
-    remaining: int
-    unknown: int
-
-
-@dataclass(frozen=True)
-class Movement:
-    """``count`` samples go from one tier to another (``from_tier`` None: not yet tiered); up to five ids, smallest first."""
-
-    from_tier: str | None
-    to_tier: str
-    count: int
-    examples: tuple[str, ...]
 
 
 def compile_tiers(
@@ -114,6 +90,8 @@ def expressions(rule: AnyRule) -> list[tuple[str, str]]:
             return [(rule.by, "ANY"), *([(rule.prefer, "NUMBER")] if rule.prefer else [])]
         case Mix():
             return [(rule.where, "BOOLEAN"), *([(rule.prefer, "NUMBER")] if rule.prefer else [])]
+        case Shares():
+            return [(rule.by, "ANY"), *([(rule.prefer, "NUMBER")] if rule.prefer else [])]
 
 
 def known(column: str, kind: str) -> str:
@@ -146,6 +124,9 @@ def facts_of(rule: AnyRule, at: str) -> list[str]:
             return [value(rule.by, "v"), *([number(rule.prefer, "p")] if rule.prefer else [])]
         case Mix():
             return [value(rule.where, "v"), *([number(rule.prefer, "p")] if rule.prefer else [])]
+        case Shares():
+            place = place_of(rule, f"TRY(({rule.by}\n))")
+            return [f"{place} AS v{at}", *([number(rule.prefer, "p")] if rule.prefer else [])]
 
 
 def tier_stages(ctes: list[str], last: str, tiers: Tiers, i: int, tier: Tier) -> str:
@@ -153,13 +134,13 @@ def tier_stages(ctes: list[str], last: str, tiers: Tiers, i: int, tier: Tier) ->
     at = {id(rule): f"{i}_{j}" for j, rule in enumerate(tier.rules)}
     base = next((f"in_{k}" for k, other in enumerate(tiers.tiers) if other.name == tier.base), "ok")
     plain = " AND ".join([base, *(f"coalesce(r{at[id(rule)]}, false)" for rule in tier.kind(Rule))])
-    tops, balances, mixes = tier.kind(Top), tier.kind(Balance), tier.kind(Mix)
-    if not tops + balances + mixes:
+    tops, later = tier.kind(Top), _later(tier)
+    if not tops + later:
         ctes.append(f"t{i} AS (SELECT *, ({plain}) AS in_{i} FROM {last})")
         return f"t{i}"
     ctes.append(f"c{i} AS MATERIALIZED (SELECT *, ({plain}) AS candidate_{i} FROM {last})")
-    steps: list[tuple[str, list[AnyRule]]] = [(f"k{i}_0", tops)] if tops else []
-    steps += [(f"k{i}_{n}", [rule]) for n, rule in enumerate([*balances, *mixes], start=1)]
+    steps: list[tuple[str, list[SetRule]]] = [(f"k{i}_0", tops)] if tops else []
+    steps += [(f"k{i}_{n}", [rule]) for n, rule in enumerate(later, start=1)]
     source, reached = f"(SELECT * FROM c{i} WHERE candidate_{i})", ""
     for name, rules in steps:
         ranked = [f"{rank(rule, at[id(rule)], source)} AS r{at[id(rule)]}" for rule in rules]
@@ -179,30 +160,6 @@ def tier_stages(ctes: list[str], last: str, tiers: Tiers, i: int, tier: Tier) ->
         f"t{i} AS (SELECT c{i}.*, {', '.join(columns + flags)} FROM c{i} LEFT JOIN ranked{i} ON ranked{i}.sample_id = c{i}.sample_id)"
     )
     return f"t{i}"
-
-
-def rank(rule: AnyRule, at: str, source: str) -> str:
-    """Whether a sample of ``source`` passes a rule that looks at several samples; null where its value is unknown."""
-    value = f"v{at}"
-    match rule:
-        case Top():
-            # As whole numbers, so that 30 % of 10 is 3: percent has at most six decimals here.
-            share = f"ceil((SELECT count({value}) FROM {source}) * {round(rule.percent * 1_000_000)}::HUGEINT / 100000000.0)"
-            return f"CASE WHEN {value} IS NOT NULL THEN row_number() OVER (ORDER BY {value} DESC NULLS LAST, sample_id) <= {share} END"
-        case Balance():
-            order = f"p{at} DESC NULLS LAST, sample_id" if rule.prefer else "sample_id"
-            return f"CASE WHEN {value} IS NOT NULL THEN row_number() OVER (PARTITION BY {value} ORDER BY {order}) <= {rule.cap} END"
-        case Mix():
-            if rule.max_share >= 1:
-                return f"CASE WHEN {value} IS NOT NULL THEN true END"
-            order = f"p{at} DESC NULLS LAST, sample_id" if rule.prefer else "sample_id"
-            billionths = round(rule.max_share * 1_000_000_000)
-            # m <= share * (m + others), in whole numbers.
-            room = f"(SELECT count(*) FROM {source} WHERE NOT {value})::HUGEINT * {billionths} // {1_000_000_000 - billionths}"
-            place = f"row_number() OVER (PARTITION BY {value} ORDER BY {order})"
-            return f"CASE WHEN {value} IS NULL THEN NULL WHEN {value} THEN {place} <= {room} ELSE true END"
-        case Rule():
-            raise AssertionError("a plain rule has no rank")
 
 
 def tier_case(tiers: Tiers) -> str:
@@ -229,36 +186,9 @@ def seen_by(tiers: Tiers, i: int, rule: AnyRule) -> str:
     tier = tiers.tiers[i]
     if isinstance(rule, Top):
         return f"seen_k{i}_0"
-    later = [*tier.kind(Balance), *tier.kind(Mix)]
-    return f"seen_k{i}_{next(n for n, other in enumerate(later, start=1) if other is rule)}"
+    return f"seen_k{i}_{next(n for n, other in enumerate(_later(tier), start=1) if other is rule)}"
 
 
-def funnel(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers) -> list[FunnelRow]:
-    """What every rule keeps and drops, in the order in which rules apply. The first row counts readable samples."""
-    keys: list[tuple[str, str]] = [("bronze", "readable")]
-    counts = ["count_if(ok), count_if(ok), 0"]
-    for i, tier in enumerate(compiled.tiers.tiers):
-        base = next((f"in_{k}" for k, other in enumerate(compiled.tiers.tiers) if other.name == tier.base), "ok")
-        passed = base
-        for rule in [*tier.kind(Rule), *tier.kind(Top), *tier.kind(Balance), *tier.kind(Mix)]:
-            verdict = f"r{i}_{tier.rules.index(rule)}"
-            unknown = f"{verdict} IS NULL" if isinstance(rule, Rule) else f"{seen_by(compiled.tiers, i, rule)} AND {verdict} IS NULL"
-            passed += f" AND coalesce({verdict}, false)"
-            keys.append((tier.name, rule.name))
-            counts.append(f"count_if({verdict}), count_if({passed}), count_if({unknown})")
-    row = con.execute(f"{compiled.verdicts}\nSELECT {', '.join(counts)} FROM final").fetchone()
-    assert row is not None
-    return [
-        FunnelRow(tier=tier, rule=rule, passed=int(row[3 * n]), remaining=int(row[3 * n + 1]), unknown=int(row[3 * n + 2]))
-        for n, (tier, rule) in enumerate(keys)
-    ]
-
-
-def movement(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers, current_select_sql: str) -> list[Movement]:
-    """Which samples would change their tier. ``current_select_sql`` gives (sample_id, tier) as they are now."""
-    rows = con.execute(
-        f"WITH new AS MATERIALIZED (SELECT sample_id, tier FROM ({compiled.select_sql})), old AS ({current_select_sql}) "
-        "SELECT old.tier, new.tier, count(*) AS moved, min(sample_id::VARCHAR, 5) FROM new LEFT JOIN old USING (sample_id) "
-        "WHERE new.tier IS DISTINCT FROM old.tier GROUP BY 1, 2 ORDER BY moved DESC, 1, 2"
-    ).fetchall()
-    return [Movement(before, after, int(count), tuple(examples)) for before, after, count, examples in rows]
+def _later(tier: Tier) -> list[SetRule]:
+    """The rules over several samples that apply one after another, behind all tops."""
+    return [rule for kind in SET_RULES if kind is not Top for rule in tier.kind(kind)]

@@ -14,7 +14,7 @@ from quality.balance import ordinal
 from quality.diff import moves, snapshot_sql
 from quality.dump import dump
 from quality.label_next import next_to_label
-from quality.rules import parse_tiers
+from quality.rule_reader import parse_tiers
 from quality.suggest import suggest
 from quality.tiers import compile_tiers
 from quality.why import why

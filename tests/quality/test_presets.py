@@ -10,7 +10,7 @@ from manifests import create_lake
 from manifests.errors import UsageError
 from operators.plugins import available
 from quality.presets import accepted, as_yaml, measured_with, preset, presets, scale_warnings, with_presets
-from quality.rules import parse_tiers
+from quality.rule_reader import parse_tiers
 from quality.sql_guard import check_syntax, used_columns
 from quality.tiers import compile_tiers
 

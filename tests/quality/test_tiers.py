@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import RecipeError, SqlError
-from quality.rules import Balance, Mix, Rule, Top, parse_tiers
-from quality.tiers import compile_tiers, funnel, movement
+from quality.funnel import funnel, movement
+from quality.rule_reader import parse_tiers
+from quality.rules import Balance, Mix, Rule, Shares, Top, describe
+from quality.tiers import compile_tiers
 
 COLUMNS = "sample_id UUID, error VARCHAR, width INTEGER, aesthetic FLOAT, aigc DOUBLE, concept VARCHAR, is_duplicate BOOLEAN"
 NAN = float("nan")
@@ -166,6 +168,36 @@ def test_set_rules_agree_with_a_plain_reading_of_them(rows, percent, cap, share)
     assert all((not failed) == (i in gold) for i, (tier, failed) in result.items())
 
 
+@settings(max_examples=30)
+@given(rows=samples, cat=st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 0.75]), rest=st.sampled_from([0.0, 0.1, 0.25]))
+def test_shares_are_the_largest_set_with_these_proportions(rows, cat, rest):
+    share = {"cat": cat, "dog": 1 - cat - rest, "sky": rest}
+    rule = {"by": "concept", "shares": {"cat": cat, "dog": 1 - cat - rest}, "rest": rest, "prefer": "aesthetic"}
+    result = apply(lake(rows), {"gold": {"shares": rule}})
+    preferred = sorted(
+        (i for i, row in enumerate(rows) if row["error"] is None),
+        key=lambda i: (-(rows[i]["aesthetic"] if known(rows[i]["aesthetic"]) else -math.inf), i),
+    )
+    held = {concept: [i for i in preferred if rows[i]["concept"] == concept] for concept in share}
+    total = min(math.floor(len(held[concept]) / part + 1e-6) for concept, part in share.items() if part)
+    gold = {i for i, (tier, _) in result.items() if tier == "gold"}
+    for concept, part in share.items():
+        kept = [i for i in held[concept] if i in gold]
+        assert abs(len(kept) - total * part) < 0.51
+        assert kept == held[concept][: len(kept)]
+    assert len(gold) == sum(i in gold for ids in held.values() for i in ids)
+
+
+def test_a_value_without_its_share_and_one_that_no_share_names():
+    con = lake([{"concept": c} for c in ("cat", "cat", "cat", "dog", "sky", None)])
+    result = apply(con, {"gold": {"mine": {"by": "concept", "shares": {"cat": 0.5, "dog": 0.5}}}})
+    assert [result[i][1] for i in range(6)] == [[], ["gold.mine"], ["gold.mine"], [], ["gold.mine"], ["gold.mine (unknown)"]]
+    assert not [t for t, _ in apply(con, {"gold": {"m": {"by": "concept", "shares": {"cat": 0.5, "bird": 0.5}}}}).values() if t == "gold"]
+    con.execute("UPDATE wide SET width = right(sample_id::VARCHAR, 1)::INTEGER")
+    booleans = apply(con, {"gold": {"m": {"by": "width < 3", "shares": {True: 0.75, False: 0.25}, "prefer": "-width"}}})
+    assert [tier for tier, _ in booleans.values()].count("gold") == 4
+
+
 def test_funnel_counts_alone_in_order_and_unknown():
     con = lake(
         [{"width": 9, "aesthetic": 1.0}, {"width": 9, "aesthetic": None}, {"width": 1, "aesthetic": 9.0}, {"error": "x", "width": 9}]
@@ -216,7 +248,7 @@ def test_wrong_rules_are_reported_together_with_their_lines():
 
 
 def test_forms_of_rules():
-    (tier,) = parse_tiers(
+    tier, release = parse_tiers(
         {
             "gold": {
                 "plain": "width > 1",
@@ -224,7 +256,8 @@ def test_forms_of_rules():
                 "sharpest": "TOP 12.5 % BY width * 2",
                 "even": {"by": "concept", "cap": 5},
                 "real": {"where": "aigc > 0.5", "max_share": 0.1, "prefer": "aesthetic"},
-            }
+            },
+            "release": {"styles": {"by": "style", "shares": {"photo": 0.333, 3: 0.333}, "rest": 0.333, "prefer": "aesthetic"}},
         }
     ).tiers
     assert tier.rules == (
@@ -234,6 +267,8 @@ def test_forms_of_rules():
         Balance("even", "concept", 5),
         Mix("real", "aigc > 0.5", 0.1, "aesthetic"),
     )
+    assert release.rules == (Shares("styles", "style", (("photo", 1 / 3), ("3", 1 / 3)), 1 / 3, "aesthetic"),)
+    assert describe(release.rules[0]) == "33.33% 'photo', 33.33% '3', 33.33% others by style, by highest aesthetic"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +288,13 @@ def test_forms_of_rules():
         ({"gold": {"x": {"where": "a > 1", "max_share": 10}}}, "0 to 1"),
         ({"gold": {"x": {"where": "a > 1", "max_shar": 0.1}}}, "'max_share'"),
         ({"gold": {"x": {"where": "a > 1", "max_share": 0.1}, "y": {"where": "b > 1", "max_share": 0.1}}}, "tier of its own"),
+        ({"gold": {"x": {"where": "a > 1", "max_share": 0.1}, "y": {"by": "b", "shares": {"c": 1}}}}, "tier of its own"),
+        ({"gold": {"x": {"by": "b", "shares": {"c": 0.5}}}}, "add up to 0.5"),
+        ({"gold": {"x": {"by": "b", "shares": {"c": 1.5, "d": -0.5}}}}, "0 to 1"),
+        ({"gold": {"x": {"by": "b", "shares": {1: 0.5, "1": 0.5}}}}, "twice"),
+        ({"gold": {"x": {"by": "b", "shares": {None: 1}}}}, "coalesce"),
+        ({"gold": {"x": {"by": "b", "shares": []}}}, "the share of each value"),
+        ({"gold": {"x": {"by": "b", "rest": 0.5}}}, "lacks 'shares'"),
         ({"gold": {"from": "silver"}}, "no earlier tier"),
         ({"silver": {}, "gold": {"from": "silvr"}}, "Did you mean 'silver'"),
         ({"bronze": {"x": "a > 1"}}, "always there"),
