@@ -45,6 +45,7 @@ def rewrite(
       goldsieve rewrite recipe.yaml --set captions.budget.max_cost=5
     """
     from manifests import open_lake
+    from pipelines.captions.connect import Outcome
     from pipelines.captions.job import caption_settings, estimate, rewrite_recipe, wait_for_hours
     from pipelines.progress import Reporter
     from pipelines.recipe import load_recipe
@@ -62,30 +63,22 @@ def rewrite(
         out().print(f"In all about {sum(line['cost'] for line in lines):.2f}, if every first attempt is accepted; nothing was sent.")
         return
     say = Reporter(quiet=quiet).say
-    total: dict[str, Any] = {}
+    nights = Outcome()
     while True:
         # The lease is free while it waits for the active hours, so that others can work on the lake by day.
         wait_for_hours(loaded, say)
         with open_lake(loaded.lake, read_only=False) as lake, recorded_run(lake, "rewrite", loaded, engine) as (run_id, counts):
             outcome = rewrite_recipe(
                 lake, loaded, run_id, engine=engine, address=address, limit=limit, retry_rejected=retry_rejected, say=say
-            ).as_dict()
-            counts.update(captions=outcome)
-        total = outcome if not total else _added(total, outcome)
-        if "active hours" not in outcome["stopped"] or limit:
+            )
+            counts.update(captions=outcome.as_dict())
+        nights += outcome
+        if "active hours" not in outcome.stopped or limit:
             break
+    total = nights.as_dict()
     emit_json(total) if as_json else out().print(describe(total), markup=False)
     if total["failed"] > max_error_rate * max(total["samples"], 1):
         fail(f"{cell(total['failed'])} of {cell(total['samples'])} samples got no answer; the same command asks for them again.", 1)
-
-
-def _added(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nights' counts."""
-
-    def both(a: Any, b: Any) -> Any:
-        return {k: a.get(k, 0) + b.get(k, 0) for k in {**a, **b}} if isinstance(a, Mapping) else b if isinstance(a, str) else a + b
-
-    return {name: both(one[name], two[name]) for name in one}
 
 
 def describe(outcome: Mapping[str, Any]) -> str:

@@ -24,6 +24,8 @@ AUDIO_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "alac", "flac")
 """Codecs of audio that an MP4 may hold as they are."""
 VIDEO_COPIED = ("h264", "hevc", "av1", "vp9", "mpeg4", "libdav1d", "libvpx-vp9")
 JPEG_QUALITY = 95
+BYTES_A_SECOND = 500_000
+"""Of a clip, before it is cut: 4 Mbit/s."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from manifests.captions import CHOICES, ORIGINAL, chosen_sql
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
 from operators.plugins import nearest
-from pipelines.clip_cutter import Method
+from pipelines.clip_cutter import BYTES_A_SECOND, Method
 from pipelines.shards import BLOCK
 
 FORMAT = "goldsieve-export/1"
@@ -165,7 +165,7 @@ def plan_sql(settings: ExportSettings, columns: Sequence[str], relation: str = "
     media = "coalesce(byte_length, 0)"
     if settings.resize:  # bytes go with the area
         media = f"CAST({media} * least(1.0, coalesce(pow({settings.resize} / nullif(least(width, height), 0.0), 2), 1.0)) AS BIGINT)"
-    media = f"CASE WHEN parent_id IS NULL THEN {media} ELSE CAST((span_end_s - span_start_s) * 500000 AS BIGINT) END"
+    media = f"CASE WHEN parent_id IS NULL THEN {media} ELSE CAST((span_end_s - span_start_s) * {BYTES_A_SECOND} AS BIGINT) END"
     limit = f"LIMIT {settings.max_samples}" if settings.max_samples else ""
     return (
         f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "

@@ -61,7 +61,8 @@ def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = Tr
     files = containers(spec)
     digest = containers_digest(spec, files)
     if not again and files and (known := lake.listed_before(name, scope, digest)):
-        reporter.say(f"ingest {name}: its {len(files):,} files are as they were, {known.unchanged:,} references")
+        whole = "its file is" if len(files) == 1 else f"its {len(files):,} files are"
+        reporter.say(f"ingest {name}: {whole} unchanged, {known.unchanged:,} references")
         return known
     held = Held(files)
     with reporter.meter(f"ingest {name}", 0, "references") as count:
@@ -249,13 +250,15 @@ def rewrite_captions(
     lake: Lake, recipe: Recipe, engine: EngineName, address: str | None, run_id: uuid.UUID, reporter: Reporter
 ) -> dict[str, Any]:
     """The recipe's captions, to their end or their budget's; outside the active hours it waits. See `pipelines.captions`."""
+    from pipelines.captions.connect import Outcome
     from pipelines.captions.job import rewrite_recipe, wait_for_hours
 
+    nights = Outcome()
     while True:
         wait_for_hours(recipe, reporter.say)
-        outcome = rewrite_recipe(lake, recipe, run_id, engine=engine, address=address, say=reporter.say)
-        if "active hours" not in outcome.stopped:
-            return outcome.as_dict()
+        nights += rewrite_recipe(lake, recipe, run_id, engine=engine, address=address, say=reporter.say)
+        if "active hours" not in nights.stopped:
+            return nights.as_dict()
 
 
 def measure_with(

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from manifests.errors import GoldsieveError, MediaError
 from manifests.schema import media_hash
-from pipelines.clip_cutter import Cut
+from pipelines.clip_cutter import BYTES_A_SECOND, Cut
 from pipelines.sample_json import Row, described, json_text
 
 BLOCK = 512
@@ -168,8 +168,8 @@ def is_clip(row: Row) -> bool:
 
 
 def clip_bytes(row: Row) -> int:
-    """About how large a clip will be, which only cutting it tells: 4 Mbit/s."""
-    return int((row["span_end_s"] - row["span_start_s"]) * 500_000)
+    """About how large a clip will be, which only cutting it tells."""
+    return int((row["span_end_s"] - row["span_start_s"]) * BYTES_A_SECOND)
 
 
 def _read_group(

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 from pipelines.captions.endpoint import Endpoint
@@ -51,6 +51,11 @@ class Outcome:
     stopped: str = ""
     rejected_by: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, later: "Outcome") -> "Outcome":
+        """The counts of two stretches of a run; ``stopped`` is the later one's. A `Counter` adds itself up."""
+        both = {f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self) if f.name != "stopped"}
+        return Outcome(**both, stopped=later.stopped)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"rejected_by": dict(self.rejected_by.most_common()), "faults": dict(self.faults.most_common())}
