@@ -30,7 +30,7 @@ def story_text(story: Story) -> str:
             mark = {True: "pass", False: "FAIL", None: "?   "}[v.passed]
             lines.append(f"{INDENT}{mark}  {v.tier}.{v.rule}: {v.sql}{f'  ({v.note})' if v.note else ''}")
     for operator, columns in story.signals.items():
-        lines.append(operator)
+        lines += [operator] if any(value is not None for value in columns.values()) else []
         for name, value in columns.items():
             if isinstance(value, list) and value and isinstance(value[0], Mapping):  # such as pieces of evidence: one a line
                 lines.append(f"{INDENT}{name}:")
