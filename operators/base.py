@@ -106,8 +106,13 @@ class Gather(Protocol):
 class EveryFrame(Protocol):
     """A view made from every frame of a clip, small, in one decode that all views of a pass share. A frozen dataclass.
 
-    The view's data is what ``finish()`` of the started `Gather` returns.
+    The view's data is what ``finish()`` of the started `Gather` returns. ``rough``: its frames may come out of a decode without the
+    codec's deblocking, which is a sixth cheaper and shows edges of blocks; it never shares a decode with views that are not rough, so no
+    view's pixels depend on the others of its pass.
     """
+
+    @property
+    def rough(self) -> bool: ...
 
     def start(self, info: Any) -> Gather:
         """``info``: the `operators.video.probe.VideoInfo`."""

@@ -15,9 +15,10 @@ from typing import Any, Literal
 from manifests.errors import MediaError
 from operators.base import Frames
 from operators.video.frames import Converter
-from operators.video.media import Deadline, Limits, VideoMedia, Walk
+from operators.video.media import VideoMedia
 from operators.video.probe import VideoInfo, opened, reason
 from operators.video.source import VideoFile
+from operators.video.walk import LIMITS, Deadline, Walk
 
 Method = Literal["encode", "copy"]
 AUDIO_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "alac", "flac")
@@ -80,7 +81,7 @@ def frame_hash(data: bytes) -> tuple[int, str]:
     file = VideoFile("clip", data=data)
     info = VideoMedia(file).info
     hashed, count = hashlib.sha256(), 0
-    walk = Walk(file, info, None, Deadline(Limits(), info.duration_s), 1)
+    walk = Walk(file, info, None, Deadline(LIMITS, info.duration_s), 1)
     for frame, _ in walk:
         hashed.update(frame.to_ndarray().tobytes())
         count += 1
@@ -129,7 +130,7 @@ def _copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> byte
         except (av.FFmpegError, ValueError, OSError):
             return None
     data = target.getvalue()
-    expected = sum(1 for _ in Walk(file, info, span, Deadline(Limits(), span[1] - span[0]), 1))
+    expected = sum(1 for _ in Walk(file, info, span, Deadline(LIMITS, span[1] - span[0]), 1))
     return data if frame_hash(data)[0] == expected else None
 
 
@@ -203,7 +204,7 @@ def _encoded(file: VideoFile, info: VideoInfo, span: tuple[float, float], settin
             video.options = {"crf": str(settings.crf), "preset": "fast"}
             video.codec_context.colorspace, video.codec_context.color_range = 1, 1
             sound = _SoundTrack(file, info, span, out) if info.audio_codec else None
-            with closing(Walk(file, info, span, Deadline(Limits(), span[1] - span[0]), 1)) as walk:
+            with closing(Walk(file, info, span, Deadline(LIMITS, span[1] - span[0]), 1)) as walk:
                 for frame, at in walk:
                     if plain:
                         made = frame.reformat(

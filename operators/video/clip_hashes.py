@@ -20,6 +20,8 @@ PLAIN = 6.0
 class HashSequence:
     """The view whose data is a list of (time in seconds of the clip, 64-bit hash), about four a second; plain frames are left out."""
 
+    rough: ClassVar[bool] = False
+
     def start(self, info: Any) -> "_Gathering":
         return _Gathering()
 

@@ -11,6 +11,7 @@ from operators.video.probe import VideoInfo
 
 UInt8 = npt.NDArray[np.uint8]
 
+TRACK_SIDE = 160
 COLOUR_SIDE = 256
 GRAY_SIDE = 320
 """Longer sides, in pixels, of the small copies of a frame; smaller videos keep their size."""
@@ -41,8 +42,8 @@ class Converter:
         factor = next((f for f in (8, 4, 2) if min_side and -(-min(info.width, info.height) // f) >= min_side), 1)
         return self._pixels(frame, -(-info.width // factor), -(-info.height // factor), "rgb", "AREA" if factor > 1 else "BICUBIC")
 
-    def bgr_small(self, frame: Any) -> UInt8:
-        return self._pixels(frame, *_within(self.info, COLOUR_SIDE), "bgr", "POINT")
+    def bgr_small(self, frame: Any, side: int) -> UInt8:
+        return self._pixels(frame, *_within(self.info, side), "bgr", "POINT")
 
     def gray_small(self, frame: Any) -> UInt8:
         width, height = _within(self.info, GRAY_SIDE)
@@ -91,8 +92,13 @@ class SmallFrame:
     def bgr(self) -> UInt8:
         """(h, w, 3), longer side at most `COLOUR_SIDE`."""
         if self._bgr is None:
-            self._bgr = self._converter.bgr_small(self._frame)
+            self._bgr = self._converter.bgr_small(self._frame, COLOUR_SIDE)
         return self._bgr
+
+    @property
+    def bgr_tiny(self) -> UInt8:
+        """(h, w, 3), longer side at most `TRACK_SIDE`. Made anew at each call: one view reads it."""
+        return self._converter.bgr_small(self._frame, TRACK_SIDE)
 
     @property
     def gray(self) -> UInt8:

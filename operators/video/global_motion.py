@@ -5,7 +5,7 @@ About ten times a second corners are tracked (Lucas and Kanade 1981, pyramidal) 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,8 @@ class MotionTrack:
 @dataclass(frozen=True)
 class GlobalMotion:
     """The view whose data is a `MotionTrack`."""
+
+    rough: ClassVar[bool] = False
 
     def start(self, info: Any) -> "_Gathering":
         return _Gathering(info.width, info.height)

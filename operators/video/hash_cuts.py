@@ -1,7 +1,7 @@
 """Hard cuts by PySceneDetect's HashDetector, which needs the pictures themselves."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from operators.video.frames import SmallFrame
 
@@ -12,6 +12,7 @@ class HashCuts:
 
     threshold: float
     min_frames: int
+    rough: ClassVar[bool] = True
 
     def start(self, info: Any) -> "_Gathering":
         return _Gathering(self, info.fps or 25.0)

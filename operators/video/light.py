@@ -36,6 +36,8 @@ class LightTrack:
 class LightOverTime:
     """The view whose data is a `LightTrack`."""
 
+    rough: ClassVar[bool] = False
+
     def start(self, info: Any) -> "_Gathering":
         return _Gathering()
 

@@ -1,31 +1,20 @@
 """The one place that decodes videos: a file and a span in, views out, every frame decoded once for all views of a pass."""
 
 import bisect
-import time
-from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import MediaError
 from operators.base import Coverage, EveryFrame, Frames, Gather, RawBytes, Sound, VideoHeader, View
 from operators.video.frames import Converter, Sampled, SmallFrame, UInt8
-from operators.video.probe import VideoInfo, opened, probe, reason
+from operators.video.probe import VideoInfo, opened, probe
 from operators.video.source import VideoFile
+from operators.video.walk import LIMITS, Deadline, Limits, Walk
 
 SEEK_SECONDS = 60.0
 """`Frames` of longer clips are sought one by one, of shorter ones taken from the decode of every frame."""
-MAX_BAD_PACKETS = 1000
 DECODED = "decoded"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds: for the next frame, and for a clip: ``base_s`` and ``per_second`` for each of its own seconds."""
-
-    frame_s: float = 60.0
-    base_s: float = 120.0
-    per_second: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class VideoMedia:
         file: VideoFile,
         span: tuple[float, float] | None = None,
         views: Collection[View] = (),
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
         threads: int = 1,
     ) -> None:
         self.file, self.span, self._views, self._limits, self._threads = file, span, tuple(views), limits, threads
@@ -110,7 +99,7 @@ class VideoMedia:
 
         return listen(self.file, self.info, self.span, view, self._deadline())
 
-    def _deadline(self) -> "Deadline":
+    def _deadline(self) -> Deadline:
         return Deadline(self._limits, self.duration_s)
 
     def _decode(self, *asked: View) -> None:
@@ -118,20 +107,22 @@ class VideoMedia:
         wanted = [v for v in dict.fromkeys((*self._views, *asked)) if v not in self._known]
         folds = [v for v in wanted if isinstance(v, EveryFrame)]
         sampled = [v for v in wanted if isinstance(v, Frames)] if self.duration_s <= SEEK_SECONDS else []
-        try:
-            self._run(folds, sampled)
-        except MediaError as error:
-            for key in (*folds, *sampled, DECODED):
-                self._known[key] = error
+        exact = [v for v in folds if not v.rough]
+        for some, pictures, rough in ((exact, sampled, False), ([v for v in folds if v.rough], [], True)):
+            if some or pictures or (not folds and not rough):
+                try:
+                    self._run(some, pictures, rough)
+                except MediaError as error:
+                    self._known.update(dict.fromkeys((*some, *pictures, DECODED), error))
 
-    def _run(self, folds: list[Any], sampled: list[Frames]) -> None:
+    def _run(self, folds: list[Any], sampled: list[Frames], rough: bool) -> None:
         info = self.info
         converter = Converter(info)
         gathers: dict[Any, Gather] = {view: view.start(info) for view in folds}
         failed: dict[Any, MediaError] = {}
         pickers = {view: Picker(view, self.duration_s) for view in sampled}
         start = self.span[0] if self.span else info.start_s
-        walk = Walk(self.file, info, self.span, self._deadline(), self._threads)
+        walk = Walk(self.file, info, self.span, self._deadline(), self._threads, rough=rough)
         for index, (frame, time_s) in enumerate(walk):
             small = SmallFrame(frame, converter, index, time_s - start)
             for view, gather in gathers.items():
@@ -210,137 +201,3 @@ class Picker:
         if not self._kept and self._before is not None and self._convert is not None:
             self._kept.append((self._before[1], self._convert(self._before[0])))
         return [t for t, _ in self._kept], tuple(p for _, p in self._kept)
-
-
-class Deadline:
-    """Raises `MediaError` when a frame, or all of a clip, takes too long."""
-
-    def __init__(self, limits: Limits, duration_s: float) -> None:
-        self._frame_s = limits.frame_s
-        self._total = limits.base_s + limits.per_second * duration_s
-        self._began = self._last = time.monotonic()
-
-    def check(self, progress: bool) -> None:
-        now = time.monotonic()
-        if now - self._last > self._frame_s:
-            raise MediaError(f"time limit: no frame for {self._frame_s:.0f} s")
-        if now - self._began > self._total:
-            raise MediaError(f"time limit: decoding took more than {self._total:.0f} s")
-        if progress:
-            self._last = now
-
-
-class Walk:
-    """The frames of a span with their times, in order; damage is stepped over and counted.
-
-    ``covering``: begin with the frame that is shown at the span's start, else with the first that starts in it.
-    """
-
-    def __init__(
-        self,
-        file: VideoFile,
-        info: VideoInfo,
-        span: tuple[float, float] | None,
-        deadline: Deadline,
-        threads: int,
-        covering: bool = False,
-    ) -> None:
-        self.file, self.info, self.span, self.covering = file, info, span, covering
-        self.deadline, self.threads = deadline, threads
-        self.count, self.end_s, self.bad, self.stopped, self._why = 0, 0.0, 0, "", ""
-        self._frames = self._walk()
-
-    def __iter__(self) -> Iterator[tuple[Any, float]]:
-        return self._frames
-
-    def close(self) -> None:
-        self._frames.close()
-
-    @property
-    def why(self) -> str:
-        return f" ({self._why})" if self._why else ""
-
-    def damage(self) -> str | None:
-        """What is wrong with what was read, in a few words."""
-        said = []
-        if self.stopped:
-            said.append(f"the container is damaged at {self.end_s:.1f} s ({self.stopped})")
-        elif self.bad:
-            said.append(f"{self.bad} packets cannot be decoded ({self._why})")
-        stated = self.info.duration_s
-        read = self.end_s - self.info.start_s
-        if self.span is None and stated and read < stated - max(0.5, 0.02 * stated):
-            said.insert(0, f"truncated: {read:.1f} of {stated:.1f} s can be read")
-        return "; ".join(said) or None
-
-    def _walk(self) -> Generator[tuple[Any, float], None, None]:
-        half = self.info.tick / 2
-        begin, end = self.span or (-1e18, 1e18)
-        step = 1 / self.info.fps if self.info.fps else 0.04
-        last = None
-        held: tuple[Any, float] | None = None
-        for frame, at in self._decoded(begin):
-            if last is not None and at <= last + half / 2:
-                continue  # a timestamp that repeats or runs backwards: the frame is not shown
-            if at >= end - half:
-                break
-            last = at
-            if at < begin - half:
-                held = (frame, at) if self.covering else None
-                continue
-            if self.covering and held is not None and at > begin + half:
-                yield self._counted(held[0], held[1], step)
-                held = None
-            elif held is not None:
-                held = None
-            yield self._counted(frame, at, step)
-        if held is not None:
-            yield self._counted(held[0], held[1], step)
-
-    def _counted(self, frame: Any, at: float, step: float) -> tuple[Any, float]:
-        self.count += 1
-        own = float(frame.duration * self.info.time_base) if frame.duration else 0.0
-        self.end_s = at + (own if 0 < own < 10 else step)
-        return frame, at
-
-    def _decoded(self, begin: float) -> Iterator[tuple[Any, float]]:
-        import av
-
-        with opened(self.file) as container:
-            stream = container.streams.best("video")
-            if stream is None:
-                raise MediaError("no video track")
-            # Frame threads cost memory and a late start: for whole files only.
-            stream.thread_type = "AUTO" if self.threads > 1 else "NONE"
-            stream.codec_context.thread_count = self.threads
-            for other in container.streams:
-                if other is not stream:
-                    with suppress(AttributeError, ValueError):
-                        other.discard = "all"
-            if begin > self.info.start_s + self.info.tick:
-                with suppress(av.FFmpegError):
-                    container.seek(int(begin / stream.time_base), stream=stream, backward=True)
-            base, number = float(stream.time_base), 0
-            packets = container.demux(stream)
-            while True:
-                self.deadline.check(progress=False)
-                try:
-                    packet = next(packets, None)
-                except (av.FFmpegError, OSError, ValueError) as error:
-                    self.stopped = reason(error)
-                    return
-                if packet is None:
-                    return
-                try:
-                    frames = packet.decode()
-                except (av.FFmpegError, ValueError) as error:
-                    self.bad, self._why = self.bad + 1, reason(error)
-                    if self.bad > MAX_BAD_PACKETS:
-                        return
-                    continue
-                for frame in frames:
-                    self.deadline.check(progress=True)
-                    stamp = frame.pts if frame.pts is not None else frame.dts
-                    at = stamp * base if stamp is not None else self.info.start_s + number / (self.info.fps or 25)
-                    number += 1
-                    yield frame, at

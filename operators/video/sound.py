@@ -17,7 +17,7 @@ from operators.video.probe import VideoInfo, opened, packets, reason
 from operators.video.source import VideoFile
 
 if TYPE_CHECKING:
-    from operators.video.media import Deadline
+    from operators.video.walk import Deadline
 
 EXTRA = "speech"
 SPEECH_RATE = 16_000

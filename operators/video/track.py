@@ -1,7 +1,7 @@
 """Per-frame numbers of a whole video, from which shots are found: small enough to keep for hours of video."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ class FrameTrack:
 class Track:
     """The view whose data is a `FrameTrack`."""
 
+    rough: ClassVar[bool] = True
+
     def start(self, info: Any) -> "_Tracking":
         return _Tracking()
 
@@ -45,7 +47,7 @@ class _Tracking:
     def add(self, frame: SmallFrame) -> None:
         import cv2
 
-        bgr = frame.bgr
+        bgr = frame.bgr_tiny
         hsv = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)
         # The sum of absolute differences over all three channels at once: their weights are equal.
         self.content.append(0.0 if self.before is None else cv2.norm(hsv, self.before, cv2.NORM_L1) / hsv.size)

@@ -198,6 +198,8 @@ def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
     """The best fitting ramp of every place where the linear model holds."""
+    import cv2
+
     count = len(track)
     flat = track.thumbs.reshape(count, -1)
     found: list[_Ramp] = []
@@ -206,16 +208,16 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
             stop = min(start + CHUNK, count - half)
             if stop <= start:
                 continue
-            a = flat[start - half : stop - half].astype(np.float32)
-            b = flat[start + half : stop + half].astype(np.float32)
-            distance = np.abs(a - b).mean(axis=1)
+            # Whole numbers of 8 and 16 bits: this looks at every frame, once for each length.
+            a, b = flat[start - half : stop - half], flat[start + half : stop + half]
+            distance = cv2.absdiff(a, b).sum(axis=1, dtype=np.uint32) / a.shape[1]
             likely = np.flatnonzero(distance >= 14)
             if not len(likely):
                 continue
-            a, b, middle = a[likely], b[likely], flat[start:stop][likely].astype(np.float32)
-            off = np.abs(middle - (a + b) / 2).mean(axis=1) / (distance[likely] / 2)
+            a, b, middle = a[likely].astype(np.int16), b[likely].astype(np.int16), flat[start:stop][likely].astype(np.int16)
+            off = np.abs(2 * middle - a - b).sum(axis=1, dtype=np.int32) / a.shape[1] / distance[likely]
             for i in np.flatnonzero(off <= 0.5):
-                ramp = _fit(track, start + int(likely[i]), half, a[i], b[i])
+                ramp = _fit(track, start + int(likely[i]), half, a[i].astype(np.float32), b[i].astype(np.float32))
                 if ramp is not None:
                     found.append(ramp)
     found.sort(key=lambda r: r.residual)

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ LONG = 4
 @dataclass(frozen=True)
 class TransNetFrames:
     """The view whose data is the network's probability, for every frame, that it is the last before a transition or lies in one."""
+
+    rough: ClassVar[bool] = True
 
     def start(self, info: Any) -> "_Predicting":
         return _Predicting()

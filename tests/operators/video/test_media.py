@@ -12,9 +12,10 @@ from operators.video import media as media_module
 from operators.video.frames import SmallFrame
 from operators.video.hdr import tone_map
 from operators.video.light import LightOverTime
-from operators.video.media import Limits, VideoMedia
+from operators.video.media import VideoMedia
 from operators.video.source import VideoFile
 from operators.video.track import Track
+from operators.video.walk import Limits
 
 
 def video(data: bytes, span: tuple[float, float] | None = None, **options: object) -> VideoMedia:
@@ -65,6 +66,8 @@ def test_a_view_does_not_depend_on_the_others_of_the_pass(pan: bytes) -> None:
 
 def test_a_failing_measure_harms_no_other(pan: bytes) -> None:
     class Broken:
+        rough = False
+
         def start(self, info: object) -> "Broken":
             return self
 
