@@ -25,7 +25,8 @@ from pipelines.yaml_lines import load_yaml
 from quality.presets import with_presets
 from quality.rule_reader import read_tiers
 from quality.rules import Tiers
-from quality.sql_guard import canonical, check_syntax, nearest
+from quality.sql_guard import canonical, check_syntax
+from quality.sql_tree import nearest
 
 KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")
 Where = tuple[str | int, ...]

@@ -24,7 +24,8 @@ from manifests.errors import SqlError, UsageError
 from manifests.wide import EVIDENCE, current_operators, narrow, wide_columns
 from quality.flat import flat_columns
 from quality.percentiles import places
-from quality.sql_guard import check_expression, check_order, check_query, plain_message, relation_columns
+from quality.sql_guard import check_expression, check_order, check_query, relation_columns
+from quality.sql_tree import plain_message
 from quality.why import Story, caption_history, latest_rules, verdicts, why
 
 PAGE = 60

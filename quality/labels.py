@@ -15,7 +15,8 @@ from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
 from quality.curves import Bools, Floats
-from quality.sql_guard import check_expression, nearest, plain_message
+from quality.sql_guard import check_expression
+from quality.sql_tree import nearest, plain_message
 
 READERS = {
     ".csv": "read_csv(?, header = true, all_varchar = true)",

@@ -12,7 +12,8 @@ from typing import Any
 
 from manifests.errors import SqlError
 from quality.sql_functions import sandbox
-from quality.sql_guard import Tree, check_syntax, walk
+from quality.sql_guard import check_syntax
+from quality.sql_tree import Tree, walk
 
 OPERATORS = {
     "COMPARE_GREATERTHANOREQUALTO": ">=",

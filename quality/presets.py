@@ -17,7 +17,7 @@ import yaml
 from manifests import Lake
 from manifests.errors import UsageError
 from quality.rules import Tiers
-from quality.sql_guard import nearest
+from quality.sql_tree import nearest
 
 FOLDER = Path(__file__).parent / "presets"
 EMBEDDERS = {"clip_score": ("image_embedding", "text_embedding"), "video_clip_score": ("frame_embeddings", "text_embedding")}

@@ -6,7 +6,8 @@ from typing import Any
 
 from manifests.errors import RecipeError, SqlError
 from quality.rules import IMPLICIT, AnyRule, Balance, Mix, Rule, Shares, Tier, Tiers, Top
-from quality.sql_guard import check_syntax, nearest
+from quality.sql_guard import check_syntax
+from quality.sql_tree import nearest
 
 TOP = re.compile(r"\s*(?:top\s+)?(\d+(?:\.\d+)?)\s*%\s+by\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 KEYS = {"cap": ("by", "cap", "prefer"), "max_share": ("where", "max_share", "prefer"), "shares": ("by", "shares", "rest", "prefer")}

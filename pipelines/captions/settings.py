@@ -12,7 +12,8 @@ from manifests.errors import UsageError
 from operators.captions.checks import CHECK_NAMES, CheckSettings
 from operators.captions.prompts import MODES, Mode
 from pipelines.captions.hours import Hours
-from quality.sql_guard import check_syntax, nearest
+from quality.sql_guard import check_syntax
+from quality.sql_tree import nearest
 
 FORBID = pydantic.ConfigDict(extra="forbid")
 CLEAN, KEEP = "clean", "keep"

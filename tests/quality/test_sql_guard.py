@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from manifests.errors import SqlError
 from quality.sql_functions import REFUSED, query_functions, rule_functions
-from quality.sql_guard import MAX_LENGTH, canonical, check_expression, check_order, check_query
+from quality.sql_guard import canonical, check_expression, check_order, check_query
+from quality.sql_tree import MAX_LENGTH
 
 
 @pytest.fixture(scope="module")
