@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.errors import MediaError
-from pipelines import reader as reader_module
+from pipelines import opened
 from pipelines.reader import OPEN_ARCHIVES, Reader, column_uri
 from pipelines.sources import SourceSpec, list_source
 
@@ -83,7 +83,7 @@ def test_open_files_are_bounded_and_closed(tmp_path: Path) -> None:
 
 
 def test_cells_of_parquet_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "CHUNK", 1000)  # several batches a row group, and more of them than are kept
+    monkeypatch.setattr(opened, "CHUNK", 1000)  # several batches a row group, and more of them than are kept
     data = [random.Random(n).randbytes(n * 7 % 300) for n in range(300)]
     table = pa.table(
         {
