@@ -12,6 +12,7 @@ A reference is what `pipelines.sources` lists: ``uri``, ``byte_offset``, ``byte_
 
 import os
 import threading
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from manifests.errors import MediaError
@@ -24,6 +25,7 @@ OPEN_ARCHIVES = 32
 OPEN_STREAMS = 8
 
 
+@lru_cache(64)  # listing asks for the same one again and again
 def column_uri(path: str, column: str) -> str:
     """The uri of a Parquet column."""
     return f"{path}{COLUMN_MARK}{quote(column, safe='')}"

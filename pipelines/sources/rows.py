@@ -5,6 +5,7 @@ import math
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ LICENSE_KEYS = ("license", "licence", "license_name", "licence_name", "license_t
 AUTHOR_KEYS = ("author", "author_name", "creator", "artist", "photographer", "photographer_name", "credit", "owner")
 URL_KEYS = ("source_url", "url", "original_url", "image_url", "img_url", "coco_url", "flickr_url", "page_url")
 
+STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)  # json.dumps would make one a row
 Row = dict[str, Any]
 """Values of the columns of ``REFERENCE``; absent ones are null."""
 
@@ -105,7 +107,7 @@ def to_json(record: Mapping[str, Any]) -> str | None:
     if not record:
         return None
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, default=str)
+        text = STRICT.encode(record)
     except (ValueError, RecursionError):
         text = json.dumps(_finite(record), ensure_ascii=False, default=str)
     return clean(text)
@@ -123,11 +125,8 @@ def _finite(value: Any) -> Any:
 
 def take_captions(record: dict[str, Any], named: str | None = None) -> list[str]:
     """Captions a record has, under ``named`` or the usual names; what was taken leaves the record."""
-    lower = {str(key).lower(): key for key in record}
-    names = [named] if named else [lower[key] for key in CAPTION_KEYS if key in lower]
-    names = names or [lower[key] for key in OTHER_CAPTION_KEYS if key in lower][:1]
     captions: list[str] = []
-    for name in names:
+    for name in (named,) if named else _caption_names(tuple(record)):
         if (texts := caption_texts(record.get(name))) is not None:
             captions += texts
             record.pop(name, None)
@@ -151,20 +150,33 @@ def sample_row(row: Row, record: dict[str, Any], captions: Iterable[str], notes:
     texts = list(dict.fromkeys(text for text in (clean(caption).strip() for caption in captions) if text))
     row["caption"], row["captions"] = (texts[0], texts) if texts else (None, None)
     if record:
-        row["license"] = _take_scalar(record, LICENSE_KEYS)
-        row["author"] = _take_scalar(record, AUTHOR_KEYS)
-        row["source_url"] = _take_scalar(record, URL_KEYS)
+        for column, names in _credits(tuple(record)):
+            row[column] = _take_scalar(record, names)
     if notes:
         record = {**notes, **record}
     row["metadata"] = to_json(record)
     return row
 
 
-def _take_scalar(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    lower = {str(key).lower(): key for key in record}
-    for name in names:
-        value = record.get(lower[name]) if name in lower else None
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            record.pop(lower[name])
-            return clean(str(value)).strip()
+@lru_cache(256)
+def _caption_names(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Which of these keys hold captions, by their usual names."""
+    lower = {str(key).lower(): key for key in keys}
+    return tuple(lower[name] for name in CAPTION_KEYS if name in lower) or tuple(lower[n] for n in OTHER_CAPTION_KEYS if n in lower)[:1]
+
+
+@lru_cache(256)
+def _credits(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """For licence, author and source URL, which of these keys may hold it, likeliest first. The records of a source have the same keys."""
+    lower = {str(key).lower(): key for key in keys}
+    columns = {"license": LICENSE_KEYS, "author": AUTHOR_KEYS, "source_url": URL_KEYS}
+    return tuple((column, tuple(lower[name] for name in names if name in lower)) for column, names in columns.items())
+
+
+def _take_scalar(record: dict[str, Any], keys: tuple[Any, ...]) -> str | None:
+    for key in keys:
+        value = record.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and (text := str(value).strip()):
+            del record[key]
+            return clean(text).strip()
     return None

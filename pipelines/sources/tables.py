@@ -38,6 +38,7 @@ URL_COLUMNS = ("url", "image_url", "img_url", "urls")
 KEY_COLUMNS = ("key", "__key__", "id", "uid", "image_id", "sample_id")
 TOKENS = re.compile(r"\s*(<__dj__\w+>|<\|__dj__eoc\|>)\s*")
 """Data-Juicer marks the place of a picture in its text so."""
+UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,6 @@ def _captioned(row: Row, record: Record, column: str | None) -> Row:
     if any("<__dj__" in caption for caption in captions):
         notes["raw_text"] = captions[0] if len(captions) == 1 else list(captions)
         captions = [TOKENS.sub(" ", caption) for caption in captions]
-    if any("\udc80" <= character <= "\udcff" for caption in captions for character in caption):
+    if any(UNDECODED.search(caption) for caption in captions):
         notes["caption_encoding"] = "not UTF-8: undecodable bytes were replaced"
     return sample_row(row, record, captions or conversation_captions(record), notes)
