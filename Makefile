@@ -1,4 +1,4 @@
-# make demo | test | check | bench | clean
+# make demo | test | check | audit | bench | clean
 #
 #   PYTHON=python3.12            which Python makes the environment (3.11 or newer)
 #   TORCH=cpu                    PyTorch's CPU-only build, a tenth of the download (or cu126, cu130, ... for a CUDA version)
@@ -14,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench env clean
+.PHONY: demo test check audit bench env clean
 
 demo: env
 	$(BIN)/goldsieve demo demo
@@ -27,6 +27,10 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed, as the package index tells them.
+audit: env
+	$(BIN)/pip-audit --local --progress-spinner off --desc off
 
 bench: env
 	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
