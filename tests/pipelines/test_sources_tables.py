@@ -34,6 +34,20 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_text_that_is_not_utf8_costs_its_row_only(tmp_path: Path) -> None:
+    captions = _as_text([b"a dog", b"caf\xe9", b"a cat"])
+    pq.write_table(pa.table({"image": [b"1", b"2", b"3"], "caption": captions}), tmp_path / "t.parquet")
+    found = rows(tmp_path / "t.parquet")
+    assert [row["caption"] for row in found] == ["a dog", None, "a cat"]
+    assert [row["error"] for row in found] == [None, "Row 1 has text that is not UTF-8.", None]
+
+
+def _as_text(values: list[bytes]) -> pa.Array:
+    """A column of text whose bytes nobody has checked."""
+    array = pa.array(values, pa.binary())
+    return pa.StringArray.from_buffers(len(values), *array.buffers()[1:])
+
+
 def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
     data = [random.Random(n).randbytes(200) for n in range(2500)]
     images = [{"bytes": b, "path": f"{n}.png"} for n, b in enumerate(data)]
