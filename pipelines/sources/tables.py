@@ -107,7 +107,7 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
             in_bytes = list(table.bytes_columns)
         media = next(iter(in_bytes or [name for name in usual if name in table.path_columns]), None)
     urls = [lower[name] for name in URL_COLUMNS if name in lower]
-    if media and media not in table.bytes_columns and _is_url(table, media):
+    if media and media not in table.bytes_columns and is_url(table, media):
         urls, media = [media], None
     if not media:
         if urls:
@@ -121,7 +121,7 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     )
 
 
-def _is_url(table: Table, column: str) -> bool:
+def is_url(table: Table, column: str) -> bool:
     values = [value for record in table.head if isinstance(value := record.get(column), str)]
     return bool(values) and all("://" in value for value in values)
 
