@@ -18,6 +18,7 @@ from manifests.address import LakeAddress, lake_address
 from manifests.errors import GoldsieveError, RecipeError, UsageError
 from operators.plugins import available, make
 from pipelines.captions.settings import CaptionSettings, as_data, read_captions
+from pipelines.download.settings import DownloadSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
@@ -111,7 +112,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     } | ({"captions": as_data(captions)} if captions else {})
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
     here = tuple(
-        dataclasses.replace(spec, path=reading.path(spec.path), media_root=spec.media_root and reading.path(spec.media_root))
+        dataclasses.replace(
+            spec,
+            path=reading.path(spec.path),
+            media_root=spec.media_root and reading.path(spec.media_root),
+            download=spec.download and dataclasses.replace(spec.download, to=spec.download.to and reading.path(spec.download.to)),
+        )
         for spec in sources
     )
     if export:
@@ -252,6 +258,9 @@ def _sources(reading: _Reading) -> tuple[SourceSpec, ...]:
     found: list[SourceSpec] = []
     for i, item in enumerate(items):
         values = {"path": item} if isinstance(item, str) else item
+        if isinstance(values, dict) and values.get("download") is not None:
+            download = _dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
+            values = {**values, "download": dataclasses.asdict(download) if download else None}
         spec = _dataclass(reading, SourceSpec, values, ("sources", i), "sources")
         if spec is not None:
             found.append(spec)

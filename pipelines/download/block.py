@@ -34,8 +34,9 @@ class OpenBlock:
             self.old_fd = None
 
 
-def open_block(folder: Path, block: Block, url_column: str, again: bool) -> tuple[OpenBlock | None, list[UrlRow]]:
+def open_block(folder: Path, block: Block, there: Sequence[Path], url_column: str, again: bool) -> tuple[OpenBlock | None, list[UrlRow]]:
     """The block and its missing rows; None when its shard is finished. ``again``: failed rows are missing too.
+    ``there``: finished shards of this number.
 
     The block's shard is there: nothing is missing but failures. Its part is there: the rest is. A shard of the same number with
     other rows is there (the list was edited): what has the same URL is taken from it. Raises `GoldsieveError` when the disk refuses.
@@ -53,7 +54,7 @@ def open_block(folder: Path, block: Block, url_column: str, again: bool) -> tupl
     part = Part(path)
     opened = OpenBlock(shard, tuple(row.name for row in block.rows), part, old, old_fd)
     if not shard.exists():
-        for edited in sorted(folder.glob(f"{block.stem}-{block.number:05d}-*.tar")):
+        for edited in there:
             _take_over(part, edited, block.rows, url_column)
     missing = []
     for row in block.rows:

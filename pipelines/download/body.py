@@ -20,7 +20,8 @@ IN_MEMORY = 1 << 20
 PIECE = 1 << 16
 
 IMAGES = {
-    "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "TIFF": "tif", "BMP": "bmp", "JPEG2000": "jp2",
+    "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "HEIF": "heic", "GIF": "gif", "TIFF": "tif", "BMP": "bmp",
+    "JPEG2000": "jp2",
 }  # fmt: skip
 """Pillow's names of what is kept, with the endings that make a WebDataset member a picture."""
 

@@ -35,7 +35,8 @@ class Fault:
         return self.kind in ("connection", "dns", "timeout") and self.status is None
 
     def facts(self) -> dict[str, Any]:
-        return {"error": self.kind, "message": self.message, "status": self.status}
+        told = {"error": self.kind, "message": self.message}
+        return told if self.status is None else told | {"status": self.status}
 
 
 def without_secrets(url: str) -> str:

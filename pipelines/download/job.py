@@ -1,16 +1,17 @@
 """Downloads a list into a folder of shards: reads it block by block, fetches what is missing, finishes shards. Memory is bounded."""
 
 import asyncio
-import dataclasses
 import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from manifests.errors import GoldsieveError, SourceError
+from manifests.errors import SourceError
 from pipelines.captions.connect import event_loop
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.block import OpenBlock, open_block
@@ -18,7 +19,7 @@ from pipelines.download.client import Client
 from pipelines.download.faults import Fault
 from pipelines.download.fetch import Fetcher, failed
 from pipelines.download.settings import DownloadSettings
-from pipelines.download.state import OLD, State
+from pipelines.download.state import OLD, State, shards_of
 from pipelines.download.urllist import Block, ListFile, UrlRow, count_rows, list_files, open_list, read_blocks
 from pipelines.progress import Meter, Reporter
 
@@ -49,7 +50,7 @@ class _File:
 
     file: ListFile
     url_column: str = ""
-    shards: list[str] = field(default_factory=list)
+    shards: set[str] = field(default_factory=set)
     left: int = 1
     damaged: bool = False
 
@@ -86,7 +87,6 @@ class _Job:
         self._many = many
         self._again = again
         self._window = asyncio.Semaphore(WINDOW * self.settings.concurrency)
-        self._open: set[int] = set()
 
     async def run(self, files: list[ListFile], meter: Meter, lookup: Lookup) -> None:
         try:
@@ -98,10 +98,11 @@ class _Job:
             raise next(iter(_leaves(group))) from None
 
     async def _feed(self, work: _File, fetcher: Fetcher, tasks: asyncio.TaskGroup, meter: Meter) -> None:
-        blocks = self._blocks(work)
+        blocks, there = self._blocks(work), shards_of(self.state.folder, work.file.stem)
         while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-            work.shards.append(block.shard)
-            opened, missing = await asyncio.to_thread(open_block, self.state.folder, block, work.url_column, self._again)
+            work.shards.add(block.shard)
+            edited = there.get(block.number, [])
+            opened, missing = await asyncio.to_thread(open_block, self.state.folder, block, edited, work.url_column, self._again)
             meter(0, 0, len(block.rows) - len(missing))
             if opened is None:
                 continue
@@ -133,7 +134,7 @@ class _Job:
         finally:
             self._window.release()
         if fetched.body is None:
-            self.totals.faults[str(fetched.facts["error"])] += 1
+            self.totals.faults[kind_of(fetched.facts)] += 1
         else:
             self.totals.fetched += 1
             self.totals.bytes += fetched.body.size
@@ -152,7 +153,7 @@ class _Job:
         work.left -= 1
         if work.left:
             return
-        await asyncio.to_thread(_put_away, self.state.folder, work.file.stem, set(work.shards))
+        await asyncio.to_thread(_put_away, self.state.folder, work.file.stem, work.shards)
         if not work.damaged:
             self.state.done[work.file.stem] = _finished(self.state, work.file.stem, work.file.path)
             self.state.save()
@@ -165,22 +166,20 @@ def _finished(state: State, stem: str, path: str) -> tuple[str, int]:
     settings = spec.download or DownloadSettings()
     told = [path, info.st_size, info.st_mtime_ns, info.st_ino, settings.shard_rows, settings.hash_column]
     told += [spec.media_column, spec.caption_column, spec.key_column]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], len(_shards(state.folder, stem))
-
-
-def _shards(folder: Path, stem: str) -> list[Path]:
-    return [path for path in folder.glob(f"{stem}-?????-*.tar")]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], len(shards_of(state.folder, stem))
 
 
 def _put_away(folder: Path, stem: str, current: set[str]) -> None:
-    """Move shards of a file's earlier content out of the way. Parts of it are of no use any more."""
-    for path in _shards(folder, stem):
+    """Move shards of a file's earlier content out of the way."""
+    for path in chain.from_iterable(shards_of(folder, stem).values()):
         if path.stem not in current:
             (folder / OLD).mkdir(exist_ok=True)
             path.rename(folder / OLD / path.name)
-    for path in folder.glob(f".{stem}-?????-*.part"):
-        if path.stem.removeprefix(".") not in current:
-            path.unlink(missing_ok=True)
+
+
+def kind_of(facts: Mapping[str, Any]) -> str:
+    """A failure in one or two words: ``status 404``, ``timeout``."""
+    return f"status {facts['status']}" if facts["error"] == "status" else str(facts["error"])
 
 
 def _leaves(group: BaseExceptionGroup) -> Iterator[BaseException]:

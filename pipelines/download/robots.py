@@ -74,4 +74,3 @@ def _without_rules(fault: Fault, origin: URL) -> Rules:
 
 async def _text(response: aiohttp.ClientResponse) -> Body | Fault:
     return await read_body(response, LIMIT, (), ())
-

@@ -20,9 +20,8 @@ from pipelines.download.urllist import UrlRow
 from pipelines.shards import BLOCK, sync_folder, tar_header
 from pipelines.sources.rows import to_json
 from pipelines.sources.tar import DamageError, PlainStream, walk
+from pipelines.sources.webdataset import DOWNLOAD
 
-FACTS = "download"
-"""The key of a sample's JSON under which what is known about its request stands; the rest is the list's row."""
 COPY = 4 << 20
 
 
@@ -53,7 +52,7 @@ def read_samples(fd: int, url_column: str = "") -> Iterator[tuple[str, Stored]]:
             if ending == "json":
                 record = json.loads(stream.read_at(member.offset, member.size))
                 length = member.offset + _padded(member.size) - start
-                yield name, Stored(start, length, media, record[FACTS], str(record.get(url_column, "")), extension)
+                yield name, Stored(start, length, media, record[DOWNLOAD], str(record.get(url_column, "")), extension)
             elif ending != "txt":
                 media, extension = (member.offset, member.size), ending
     except (DamageError, ValueError, KeyError, TypeError, AttributeError):
@@ -154,9 +153,9 @@ def _write(fd: int, pieces: Iterable[bytes], at: int) -> int:
 
 def _described(row: UrlRow, facts: Mapping[str, Any]) -> bytes:
     record = dict(row.record)
-    if FACTS in record:  # the list has a column of that name
-        record[f"list_{FACTS}"] = record.pop(FACTS)
-    return (to_json({**record, FACTS: dict(facts)}) or "{}").encode()
+    if DOWNLOAD in record:  # the list has a column of that name
+        record[f"list_{DOWNLOAD}"] = record.pop(DOWNLOAD)
+    return (to_json({**record, DOWNLOAD: dict(facts)}) or "{}").encode()
 
 
 def _member(name: str, data: bytes) -> list[bytes]:
@@ -168,4 +167,4 @@ def _padded(size: int) -> int:
 
 
 def _refused(path: Path, error: OSError) -> GoldsieveError:
-    return GoldsieveError(f"{path} cannot be written: {error.strerror or error}. Repair that and run the command again: finished work stays.")
+    return GoldsieveError(f"{path} cannot be written: {error.strerror or error}. Mend that and run the command again: finished work stays.")

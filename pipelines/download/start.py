@@ -9,7 +9,6 @@ from manifests.errors import UsageError
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.job import run_job
 from pipelines.download.settings import DownloadSettings
-from pipelines.download.shard import FACTS
 from pipelines.download.state import load, locked, open_state
 from pipelines.download.urllist import list_files, open_list
 from pipelines.progress import Reporter
@@ -52,4 +51,4 @@ def shard_folder(address: LakeAddress, spec: SourceSpec) -> Path:
 def as_webdataset(folder: Path, spec: SourceSpec) -> SourceSpec:
     """The shards of a folder as a source; captions and keys come from the columns that the list's first file has for them."""
     _, layout = open_list(spec, list_files(spec)[0])
-    return SourceSpec(str(folder), "webdataset", source_name(spec), caption_column=layout.caption, key_column=layout.key, facts=FACTS)
+    return SourceSpec(str(folder), "webdataset", source_name(spec), caption_column=layout.caption, key_column=layout.key)

@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,16 @@ class State:
         sync_folder(self.folder)
 
 
+def shards_of(folder: Path, stem: str) -> dict[int, list[Path]]:
+    """Finished shards of a file of the list, by the number of their block: one each, or more after the list was edited."""
+    pattern = re.compile(re.escape(stem) + r"-(\d{5,})-(?:[0-9a-f]{12}|damaged)\.tar")
+    found: dict[int, list[Path]] = {}
+    for name in sorted(os.listdir(folder)):
+        if match := pattern.fullmatch(name):
+            found.setdefault(int(match[1]), []).append(folder / name)
+    return found
+
+
 def load(folder: Path) -> State | None:
     """The folder's own account; None where there is none. Raises `GoldsieveError` when it is damaged."""
     path = folder / NAME
@@ -53,7 +64,9 @@ def load(folder: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GoldsieveError(f"{path} cannot be read ({type(error).__name__}). Delete it and ingest the list again: shards are kept.") from error
+        raise GoldsieveError(
+            f"{path} cannot be read ({type(error).__name__}). Delete it and ingest the list again: shards stay."
+        ) from error
 
 
 def open_state(folder: Path, spec: SourceSpec) -> State:

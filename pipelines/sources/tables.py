@@ -111,8 +111,7 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
         urls, media = [media], None
     if not media:
         if urls:
-            hint = "Download them first, for example with img2dataset, and ingest what it writes"
-            raise SourceError(f"{path} has URLs only (column {urls[0]!r}), which this version does not fetch. {hint}.")
+            raise SourceError(f"{path} has URLs only (column {urls[0]!r}). To download them give it the kind urls: --kind urls.")
         raise SourceError(f"{path} has no column of pictures or paths. Its columns are {', '.join(columns)}; name one with media_column.")
     captions = [lower[name] for name in (*CAPTION_KEYS, *OTHER_CAPTION_KEYS) if name in lower and lower[name] != media]
     keys = [lower[name] for name in KEY_COLUMNS if name in lower and lower[name] != media]
