@@ -4,6 +4,7 @@ aiohttp, because it resolves and connects through functions of our own (`address
 in pieces, and takes about a third of httpx's processor time a request; it is a dependency already.
 """
 
+import re
 import resource
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +28,10 @@ IDLE_S = 5.0
 REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+UNSAFE = re.compile(r"""[^!#-;=?-\[\]_a-z~]""")
+"""What cannot stand in a URL as it is (RFC 3986): others are sent as they are written."""
+
 T = TypeVar("T")
 Read = Callable[[aiohttp.ClientResponse], Awaitable[T | Fault]]
 Allowed = Callable[[URL], Awaitable[Fault | None]]
@@ -45,11 +50,9 @@ class Answer(Generic[T]):
 def parse_url(text: str) -> URL:
     """A URL as a list has it: signed URLs keep every character, others are quoted. Raises `ValueError`."""
     text = text.strip()
-    plain = text.isascii() and not any(character <= " " or character in '\x7f"<>\\^`{|}' for character in text)
-    url = URL(text, encoded=plain).with_fragment(None)
-    if not plain and any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if CONTROL.search(text):
         raise ValueError("control characters in it")
-    return url
+    return URL(text, encoded=not UNSAFE.search(text)).with_fragment(None)
 
 
 def user_agent(settings: DownloadSettings) -> str:
@@ -90,14 +93,13 @@ class Client:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._session.close()
 
-    async def get(self, text: str | URL, read: Read[T], allowed: Allowed | None = None) -> Answer[T] | Fault:
+    async def get(self, url: URL, read: Read[T], allowed: Allowed | None = None) -> Answer[T] | Fault:
         """What ``read`` makes of the answer (of status 200), or why there is none. Never raises for what a server does.
 
         ``allowed``: asked before every hop. Raises `GoldsieveError` when this machine fails.
         """
         s = self.settings
         try:
-            url = parse_url(text) if isinstance(text, str) else text
             for hop in range(s.max_redirects + 1):
                 if wrong := check_url(url, s.port_allowed, s.allow_private):
                     return Fault("address" if "public" in wrong else "url", wrong)

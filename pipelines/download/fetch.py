@@ -43,9 +43,10 @@ class Fetcher:
         if expected and (algorithm is None or not _is_hex(expected)):
             return failed(Fault("hash", "the list expects a hash that is neither MD5 nor SHA-256 in hexadecimal"))
         try:
-            host = parse_url(text).host or ""
+            url = parse_url(text)
         except ValueError:
             return failed(Fault("url", "not a valid URL"))
+        host = url.host or ""
         seen: list[str] = []
         attempts = 0
 
@@ -69,7 +70,7 @@ class Fetcher:
             if lost := self._client.hosts.given_up(host):
                 return lost
             attempts += 1
-            return await self._client.get(text, read, self._robots.check if self._robots else None)
+            return await self._client.get(url, read, self._robots.check if self._robots else None)
 
         answer = await with_retries(attempt, self._settings)
         if attempts:

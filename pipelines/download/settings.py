@@ -24,7 +24,8 @@ class DownloadSettings:
     ``allow_private``: addresses that are not public may be reached. ``respect_opt_out``: see `robots` and `opt_out`.
     ``agents``: names whose rules in robots.txt and X-Robots-Tag are obeyed; the first is also sent as User-Agent, with ``contact`` in it.
     ``hash_column``: column with the expected MD5 or SHA-256 in hex; empty: ``sha256`` or ``md5`` where the list has one.
-    ``shard_rows``: rows of the list in one shard. Raises `UsageError` for values that cannot be meant.
+    ``shard_rows``: rows of the list in one shard. ``processes``: 0 is one a core, at most four; they share the limits.
+    Raises `UsageError` for values that cannot be meant.
     """
 
     to: str = ""
@@ -46,12 +47,13 @@ class DownloadSettings:
     contact: str = ""
     hash_column: str = ""
     shard_rows: int = 10_000
+    processes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "per_host", "max_bytes", "shard_rows", "connect_s", "read_s", "total_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"download: {name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("retries", "max_wait_s", "max_redirects"):
+        for name in ("processes", "retries", "max_wait_s", "max_redirects"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"download: {name} is {getattr(self, name)}; it cannot be below 0.")
         if self.shard_rows > 1_000_000:

@@ -7,7 +7,7 @@ from pathlib import Path
 from manifests.address import LakeAddress
 from manifests.errors import UsageError
 from pipelines.download.addresses import Lookup, system_lookup
-from pipelines.download.job import run_job
+from pipelines.download.processes import run_job
 from pipelines.download.settings import DownloadSettings
 from pipelines.download.state import load, locked, open_state
 from pipelines.download.urllist import list_files, open_list

@@ -127,18 +127,23 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     )
 
 
-def read_blocks(file: ListFile, table: Table, layout: Layout, rows: int) -> Iterator[Block]:
-    """Blocks of ``rows`` rows each, the last one shorter. Raises `SourceError` where the file is damaged."""
+def read_blocks(file: ListFile, table: Table, layout: Layout, rows: int, index: int = 0, of: int = 1) -> Iterator[Block]:
+    """Blocks of ``rows`` rows each, the last one shorter; of these every ``of``-th, from ``index`` on.
+
+    Raises `SourceError` where the file is damaged.
+    """
     records = enumerate(table.records(None, layout.caption))
     number = 0
     try:
         while chunk := list(islice(records, rows)):
+            number += 1
+            if (number - 1) % of != index:
+                continue
             # The columns are part of the digest: another choice of caption means another shard.
             digest = hashlib.sha256(repr(layout).encode())
             for _, record in chunk:
                 digest.update((to_json(record) or "{}").encode() if isinstance(record, dict) else clean(record).encode())
-            yield Block(file.stem, number, tuple(_row(file, layout, n, record) for n, record in chunk), digest.hexdigest()[:12])
-            number += 1
+            yield Block(file.stem, number - 1, tuple(_row(file, layout, n, record) for n, record in chunk), digest.hexdigest()[:12])
     except BrokenTableError as error:
         raise SourceError(f"{file.path} {error}. Fetch or write the file again. What was fetched before is kept.") from error
 
