@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from manifests.errors import GoldsieveError
-from pipelines.captions.connect import event_loop
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.job import Counted, FileDone, Share, Totals, run_share
 from pipelines.download.settings import DownloadSettings
 from pipelines.download.state import OLD, State, shards_of
 from pipelines.download.urllist import count_rows, list_files, open_list
+from pipelines.event_loop import event_loop
 from pipelines.progress import Meter, Reporter
 
 MOST = 4
