@@ -67,8 +67,8 @@ def check_url(url: URL, port_allowed: Callable[[int], bool], allow_private: bool
     """Why a URL is not fetched at all, or None."""
     if url.scheme not in ("http", "https"):
         return "only http and https are fetched"
-    if not url.host:
-        return "there is no host in it"
+    if not url.host or " " in url.host or (":" in url.host and not _is_literal(url.host)):
+        return "there is no valid host in it"
     if not port_allowed(url.port or 0):
         return f"port {url.port} is not allowed; name it in ports"
     if not allow_private and _is_literal(url.host) and not is_public(url.host):

@@ -105,30 +105,32 @@ class Client:
                     return Fault("address" if "public" in wrong else "url", wrong)
                 if allowed and (fault := await allowed(url)):
                     return fault
-                async with self.hosts.slot(url.host or ""), self._session.get(url, allow_redirects=False) as response:
-                    if response.status in REDIRECTS:
-                        following = _location(url, response)
-                        response.close()
-                    else:
-                        result = await self._answer(response, read)
-                        if isinstance(result, Fault):
-                            response.close()  # the rest is not read
-                            return result
-                        return Answer(result, url, hop, response.headers)
-                if following is None:
-                    return Fault("redirect", "redirected to nowhere", response.status)
-                url = following
+                async with self.hosts.slot(url.host or "") as given_up:
+                    found = given_up or await self._request(url, read, hop)
+                if not isinstance(found, URL):
+                    return found
+                url = found
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return fault_of(error)
         return Fault("redirect", f"redirected more than {s.max_redirects} times")
 
-    async def _answer(self, response: aiohttp.ClientResponse, read: Read[T]) -> T | Fault:
-        status = response.status
-        if status == 200:
-            return await read(response)
+    async def _request(self, url: URL, read: Read[T], hop: int) -> Answer[T] | Fault | URL:
+        """One request; a URL is where it redirects to."""
+        async with self._session.get(url, allow_redirects=False) as response:
+            status = response.status
+            if status in REDIRECTS:
+                response.close()  # what it says besides is not read
+                return _location(url, response) or Fault("redirect", "redirected to nowhere", status)
+            if status == 200:
+                content = await read(response)
+                if isinstance(content, Fault):
+                    response.close()
+                    return content
+                return Answer(content, url, hop, response.headers)
+            response.close()
         wait = retry_after(response.headers) if status in (429, 503) else None
         if wait is not None and wait <= self.settings.max_wait_s:
-            self.hosts.pause(response.url.host or "", wait)
+            self.hosts.pause(url.host or "", wait)
         return Fault("status", f"the server answered {status}", status, status in PASSING, wait)
 
 

@@ -67,14 +67,11 @@ class Fetcher:
 
         async def attempt() -> Any:
             nonlocal attempts
-            if lost := self._client.hosts.given_up(host):
-                return lost
             attempts += 1
             return await self._client.get(url, read, self._robots.check if self._robots else None)
 
         answer = await with_retries(attempt, self._settings)
-        if attempts:
-            self._client.hosts.note(host, isinstance(answer, Fault) and answer.of_host)
+        self._client.hosts.note(host, isinstance(answer, Fault) and answer.of_host)
         if isinstance(answer, Fault):
             return failed(answer, attempts)
         body: Body = answer.content

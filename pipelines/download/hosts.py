@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pipelines.download.faults import Fault
 
 GIVEN_UP_AFTER = 30
 """So many URLs in a row that could not reach their host; the rest of that host's URLs fail without being tried, until a retry."""
+REMEMBERED = 50_000
+"""Hosts whose failures are counted."""
 
 
 @dataclass
@@ -17,7 +20,6 @@ class _Host:
     slots: asyncio.Semaphore
     users: int = 0
     resume_at: float = 0.0
-    lost: int = 0
 
 
 class Hosts:
@@ -27,9 +29,11 @@ class Hosts:
         self._all = asyncio.Semaphore(concurrency)
         self._per_host = per_host
         self._hosts: dict[str, _Host] = {}
+        self._lost: OrderedDict[str, int] = OrderedDict()
 
     @asynccontextmanager
-    async def slot(self, name: str) -> AsyncIterator[None]:
+    async def slot(self, name: str) -> AsyncIterator[Fault | None]:
+        """A place for one request; the value says that the host is given up, and that none should be made."""
         host = self._hosts.setdefault(name, _Host(asyncio.Semaphore(self._per_host)))
         host.users += 1
         try:
@@ -37,26 +41,35 @@ class Hosts:
                 while (pause := host.resume_at - time.monotonic()) > 0:
                     await asyncio.sleep(pause)
                 async with self._all:
-                    yield
+                    yield self._given_up(name)
         finally:
             host.users -= 1
-            if not host.users and not host.lost and host.resume_at <= time.monotonic():
-                self._hosts.pop(name, None)
+            self._forget(name)
 
     def pause(self, name: str, seconds: float) -> None:
         """No request to the host for so long: it sent Retry-After."""
         if host := self._hosts.get(name):
             host.resume_at = max(host.resume_at, time.monotonic() + seconds)
 
-    def given_up(self, name: str) -> Fault | None:
-        host = self._hosts.get(name)
-        if host and host.lost >= GIVEN_UP_AFTER:
-            return Fault("connection", f"not tried: the host could not be reached {host.lost} times in a row")
-        return None
-
     def note(self, name: str, lost: bool) -> None:
         """How a URL of the host ended: whether the host could not be reached."""
-        if lost:
-            self._hosts.setdefault(name, _Host(asyncio.Semaphore(self._per_host))).lost += 1
-        elif host := self._hosts.get(name):
-            host.lost = 0
+        if not lost:
+            self._lost.pop(name, None)
+            return
+        self._lost[name] = self._lost.pop(name, 0) + 1
+        if len(self._lost) > REMEMBERED:
+            self._lost.popitem(last=False)
+
+    def _given_up(self, name: str) -> Fault | None:
+        if self._lost.get(name, 0) < GIVEN_UP_AFTER:
+            return None
+        return Fault("connection", f"not tried: the host could not be reached {GIVEN_UP_AFTER} times in a row")
+
+    def _forget(self, name: str) -> None:
+        host = self._hosts.get(name)
+        if host is None or host.users:
+            return
+        if (pause := host.resume_at - time.monotonic()) > 0:
+            asyncio.get_running_loop().call_later(pause, self._forget, name)
+        else:
+            del self._hosts[name]

@@ -118,9 +118,9 @@ def test_rebinding(start_server: Callable[[str], Server], get: Get, monkeypatch:
     assert set(outside.hosts) == {f"turns.test:{port}"}
     monkeypatch.setattr("pipelines.download.addresses.FRESH_S", -1.0)  # every connection asks anew
     lookup = answers("127.0.0.2", "127.0.0.1")
-    url = f"http://turns.test:{port}/status/404"  # after which the connection is closed
-    found = get(url, url, lookup=lookup, per_host=1, **settings)
-    assert [f.facts["error"] for f in found] == ["status", "address"]
+    found = get(f"http://turns.test:{port}/reset", lookup=lookup, **settings)  # the client connects once more by itself
+    assert found.facts["error"] == "address"
+    assert outside.hits["/reset"] == 1
     assert not inside.hits
 
 

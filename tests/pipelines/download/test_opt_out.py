@@ -54,7 +54,7 @@ def test_headers_for_another_agent(server: Server, get: Get) -> None:
 
 
 def test_robots_txt(server: Server, get: Get) -> None:
-    server.robots = "User-agent: *\nDisallow: /p/1*.jpg$\nAllow: /p/12.jpg\n\nUser-agent: gptbot\nDisallow: /\n"
+    server.robots = "User-agent: *\nDisallow: /p/1*.jpg$\nAllow: /p/12.jpg$\n\nUser-agent: gptbot\nDisallow: /\n"
     found = get(*(f"{server.url}/p/{n}.jpg" for n in (1, 11, 12, 2)))
     assert [f.facts.get("error") for f in found] == ["robots", "robots", None, None]
     assert server.hits["/robots.txt"] == 1

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,10 @@ def jpeg(number: int) -> bytes:
     pixels = np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(out, "JPEG")
     return out.getvalue()
+
+
+BOMB = gzip.compress(jpeg(1)[:200] + bytes(40_000_000), 9)
+"""About 40 kB that stand for 40 MB."""
 
 
 class Server(ThreadingHTTPServer):
@@ -132,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"\x00\x01\x02 not http\r\n\r\n")
                 self.close_connection = True
             case "bomb":
-                self.send(gzip.compress(jpeg(1)[:4] + bytes(300_000_000), 1), Content_Encoding="gzip")
+                self.send(BOMB, Content_Encoding="gzip")
             case "gzip":
                 self.send(gzip.compress(jpeg(6)), Content_Encoding="gzip")
             case "half-gzip":
@@ -140,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             case "brotli":
                 self.send(b"anything", Content_Encoding="br")
             case "tagged":
-                self.send(jpeg(7), X_Robots_Tag=self.path.partition("?")[2].replace("%20", " "))
+                self.send(jpeg(7), X_Robots_Tag=unquote(self.path.partition("?")[2]))
             case "reserved":
                 self.send(jpeg(7), TDM_Reservation="1")
             case "empty":
