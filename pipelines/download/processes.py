@@ -9,15 +9,13 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from itertools import chain
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
 from manifests.errors import GoldsieveError
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.job import Counted, FileDone, Share, Totals, run_share
 from pipelines.download.settings import DownloadSettings
-from pipelines.download.state import OLD, State, shards_of
+from pipelines.download.state import State, put_away, shards_of
 from pipelines.download.urllist import count_rows, list_files, open_list
 from pipelines.event_loop import event_loop
 from pipelines.progress import Meter, Reporter
@@ -66,7 +64,7 @@ def run_job(state: State, reporter: Reporter, *, again: bool = False, lookup: Lo
         if event.damaged:
             damaged.add(event.stem)
         if ended[event.stem] == count:
-            _put_away(state.folder, event.stem, shards.pop(event.stem))
+            put_away(state.folder, event.stem, shards.pop(event.stem))
             if event.stem not in damaged:
                 state.done[event.stem] = _finished(state, event.stem, paths[event.stem])
                 state.save()
@@ -158,11 +156,3 @@ def _finished(state: State, stem: str, path: str) -> tuple[str, int]:
     told = [path, info.st_size, info.st_mtime_ns, info.st_ino, settings.shard_rows, settings.hash_column]
     told += [spec.media_column, spec.caption_column, spec.key_column]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], len(shards_of(state.folder, stem))
-
-
-def _put_away(folder: Path, stem: str, current: set[str]) -> None:
-    """Move shards of a file's earlier content out of the way."""
-    for path in chain.from_iterable(shards_of(folder, stem).values()):
-        if path.stem not in current:
-            (folder / OLD).mkdir(exist_ok=True)
-            path.rename(folder / OLD / path.name)

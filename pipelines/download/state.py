@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ NAME = "download.json"
 OLD = "old"
 """Shards of rows that the list no longer has are moved here; nobody deletes them."""
 FORMAT = 1
+NUMBERED = r"-(\d{5,})-(?:[0-9a-f]{12}|damaged)"
+"""What follows a file's stem in the name of a shard: the block's number and the digest of its rows."""
 
 
 @dataclass
@@ -46,12 +48,26 @@ class State:
 
 def shards_of(folder: Path, stem: str) -> dict[int, list[Path]]:
     """Finished shards of a file of the list, by the number of their block: one each, or more after the list was edited."""
-    pattern = re.compile(re.escape(stem) + r"-(\d{5,})-(?:[0-9a-f]{12}|damaged)\.tar")
+    pattern = re.compile(re.escape(stem) + NUMBERED + r"\.tar")
     found: dict[int, list[Path]] = {}
     for name in sorted(os.listdir(folder)):
         if match := pattern.fullmatch(name):
             found.setdefault(int(match[1]), []).append(folder / name)
     return found
+
+
+def put_away(folder: Path, stem: str, current: Set[str]) -> None:
+    """Move shards that the list no longer asks for out of the way; parts of such go, as no shard will come of them."""
+    pattern = re.compile(r"\.?(" + re.escape(stem) + NUMBERED + r")\.(tar|part)")
+    for name in os.listdir(folder):
+        match = pattern.fullmatch(name)
+        if match is None or match[1] in current:
+            continue
+        if name.endswith(".part"):
+            (folder / name).unlink(missing_ok=True)
+        else:
+            (folder / OLD).mkdir(exist_ok=True)
+            (folder / name).rename(folder / OLD / name)
 
 
 def load(folder: Path) -> State | None:

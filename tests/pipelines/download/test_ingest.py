@@ -30,6 +30,7 @@ from tests.pipelines.download.web import Server, jpeg
 
 ROOT = Path(__file__).parents[3]
 QUIET = Reporter(quiet=True)
+CLI = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 WriteList = Callable[..., Path]
 
 
@@ -168,14 +169,14 @@ def test_files_of_a_list_stand_alone(server: Server, write_list: WriteList, tmp_
     (tmp_path / "part-1.csv").write_text("no,address\n1,2\n")
     lake = tmp_path / "lake"
     assert ingested(lake, tmp_path / "part-*.csv", name="list").errors == 1
-    assert [row["problem"] for row in wide(lake) if row["problem"]][0].startswith("Not downloaded (list): ")
+    assert next(row["problem"] for row in wide(lake) if row["problem"]).startswith("Not downloaded (list): ")
     (tmp_path / "part-1.csv").write_text(good)
     assert ingested(lake, tmp_path / "part-*.csv", name="list").errors == 0
     assert server.hits == {f"/p/{n}.jpg": 1 for n in range(3)}
     assert len(wide(lake)) == 3
+    bad = tmp_path / "bad.csv"
+    bad.write_text("no,address\n1,2\n")
     with pytest.raises(SourceError, match="no column of URLs"):
-        bad = tmp_path / "bad.csv"
-        bad.write_text("no,address\n1,2\n")
         ingested(lake, bad)
 
 
@@ -233,9 +234,7 @@ def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, proces
     path = write_list([f"{server.url}/p/{n}.jpg" for n in range(count)])
     options = ["allow_private=true", f"concurrency={concurrency}", "shard_rows=25", f"processes={processes}", "respect_opt_out=false"]
     command = [
-        sys.executable,
-        "-c",
-        "from pipelines.cli import main; main()",
+        *CLI,
         "ingest",
         str(tmp_path / "lake"),
         str(path),
@@ -272,9 +271,7 @@ def test_ctrl_c_ends_cleanly(server: Server, write_list: WriteList, tmp_path: Pa
     server.latency = 0.05
     path = write_list([f"{server.url}/p/{n}.jpg" for n in range(400)])
     command = [
-        sys.executable,
-        "-c",
-        "from pipelines.cli import main; main()",
+        *CLI,
         "ingest",
         str(tmp_path / "lake"),
         str(path),
