@@ -103,7 +103,7 @@ def main() -> None:
         place = Path(scratch)
         python = environment("img2dataset", options.peers or place)
         server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.download_server", f"--side={options.side}", f"--latency={options.latency}"],
+            [sys.executable, "-c", f"from benchmarks.download_server import main; main({options.side}, {options.latency})"],
             stdout=subprocess.PIPE,
             text=True,
         )

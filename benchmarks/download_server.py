@@ -1,9 +1,8 @@
 """A loopback server for `benchmarks.download`: JPEGs made beforehand, at any path, as fast as one process can give them.
 
-Prints its port. `--latency` seconds pass before each answer, as they do on the internet.
+Prints its port. ``latency`` seconds pass before each answer, as they do on the internet.
 """
 
-import argparse
 import asyncio
 import io
 from typing import cast
@@ -63,9 +62,6 @@ async def serve(side: int, latency: float) -> None:
     await server.serve_forever()
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--latency", type=float, default=0.0)
-    options = parser.parse_args()
-    uvloop.run(serve(options.side, options.latency))
+def main(side: int, latency: float) -> None:
+    """Serve until the process is ended."""
+    uvloop.run(serve(side, latency))

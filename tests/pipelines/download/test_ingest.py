@@ -1,5 +1,6 @@
 """A list of URLs becomes samples of a lake: resumed, retried, edited, and never doubled."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 from manifests import create_lake, open_lake
 from manifests.errors import GoldsieveError, LakeBusyError, RecipeError, SourceError, UsageError
 from manifests.ingest import IngestResult
+from pipelines.download.faults import FaultKind
 from pipelines.download.settings import DownloadSettings
 from pipelines.download.state import locked
 from pipelines.progress import Reporter
@@ -318,3 +321,11 @@ def test_what_cannot_be_meant(tmp_path: Path) -> None:
     for wrong in ({"per_host": 0}, {"retries": -1}, {"types": ()}, {"agents": ("a\nb",)}, {"max_bytes": 1 << 40}, {"shard_rows": 10**7}):
         with pytest.raises(UsageError):
             DownloadSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    for field in dataclasses.fields(DownloadSettings):
+        assert f"`{field.name}`" in text, field.name
+    for kind in typing.get_args(FaultKind):
+        assert f"`{kind}`" in text, kind
