@@ -329,10 +329,15 @@ def retry_failures(
     from operators.plugins import make
 
     fetched = 0
-    if operators is None or "download" in operators:
-        operators = None if operators is None else [name for name in operators if name != "download"]
+    if operators is None:
+        try:
+            fetched = retry_downloads(lake, reporter)
+        except UsageError as error:  # the list is gone, say; what was measured can still be tried again
+            reporter.say(f"URLs were not fetched again: {error}")
+    elif "download" in operators:
         fetched = retry_downloads(lake, reporter)
-        if operators == []:
+        operators = [name for name in operators if name != "download"]
+        if not operators:
             return fetched, []
     current = lake.rows(
         "SELECT name, arg_max(settings, recorded_at) AS settings FROM operator_versions WHERE scope = 'batch' GROUP BY name ORDER BY name"
@@ -353,7 +358,7 @@ def retry_downloads(lake: Lake, reporter: Reporter) -> int:
     )
     tried = 0
     for row in failed:
-        from pipelines.download.start import download_again
+        from pipelines.download.start import download_again  # aiohttp is loaded where there is something to fetch
 
         if (spec := download_again(Path(row["folder"]), reporter)) is not None:
             ingest(lake, spec, reporter)

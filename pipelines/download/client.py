@@ -1,7 +1,7 @@
 """One safe GET: every hop of a redirect is checked as if it were the URL itself. No retries here.
 
 aiohttp, because it resolves and connects through functions of our own (`addresses`), never decompresses unasked, gives the body
-in pieces, and takes about a third of httpx's processor time a request; it is a dependency already.
+in pieces, and takes about a ninth of httpx's processor time a request; it is a dependency already.
 """
 
 import re

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from manifests.address import LakeAddress
-from manifests.errors import UsageError
+from manifests.errors import SourceError, UsageError
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.processes import run_job
 from pipelines.download.settings import DownloadSettings
@@ -49,6 +49,13 @@ def shard_folder(address: LakeAddress, spec: SourceSpec) -> Path:
 
 
 def as_webdataset(folder: Path, spec: SourceSpec) -> SourceSpec:
-    """The shards of a folder as a source; captions and keys come from the columns that the list's first file has for them."""
-    _, layout = open_list(spec, list_files(spec)[0])
+    """The shards of a folder as a source; captions and keys come from the columns that the list's first readable file has for them."""
+    files = list_files(spec)
+    for file in files:
+        try:
+            _, layout = open_list(spec, file)
+            break
+        except SourceError:
+            if file is files[-1]:
+                raise
     return SourceSpec(str(folder), "webdataset", source_name(spec), caption_column=layout.caption, key_column=layout.key)
