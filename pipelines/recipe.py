@@ -22,6 +22,7 @@ from pipelines.download.settings import DownloadSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
+from pipelines.sources.spec import deciding
 from pipelines.yaml_lines import load_yaml
 from quality.presets import with_presets
 from quality.rules import Tiers, read_tiers
@@ -37,7 +38,8 @@ class Recipe:
     """A checked recipe; paths are absolute.
 
     ``digest``: SHA-256 over what decides the result: sources as written, operators with their fingerprints and
-    conditions, tier rules, caption settings, export settings. Comments, layout, name, lake and the export's folder are not in it.
+    conditions, tier rules, caption settings, export settings. Comments, layout, name, lake, the export's folder and how URLs
+    are fetched are not in it.
     ``text``: the file as it was read, passwords blanked, with the changes of ``--set`` as comments at its end.
     """
 
@@ -105,7 +107,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         found = dict.fromkeys(f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in sorted(reading.problems))
         raise RecipeError("\n".join(found))
     content = {
-        "sources": [dataclasses.asdict(spec) for spec in sources],
+        "sources": [deciding(spec) for spec in sources],
         "operators": [[use.name, use.fingerprint, canonical(use.when) if use.when else ""] for use in operators],
         "tiers": tiers.canonical(),
         "export": dataclasses.asdict(dataclasses.replace(export, to="")) if export else None,

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
@@ -24,6 +24,7 @@ FRESH_S = 300.0
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 AddressInfo = Sequence[Any]
 """What `socket.getaddrinfo` gives: family, type, protocol, name, socket address."""
+Refusal = Literal["url", "address"]
 Lookup = Callable[[str, int, int], Sequence[AddressInfo]]
 """``lookup(host, port, family)``; raises `OSError`."""
 
@@ -63,16 +64,16 @@ def is_public(text: str) -> bool:
     return address.is_global and not refused
 
 
-def check_url(url: URL, port_allowed: Callable[[int], bool], allow_private: bool) -> str | None:
+def check_url(url: URL, port_allowed: Callable[[int], bool], allow_private: bool) -> tuple[Refusal, str] | None:
     """Why a URL is not fetched at all, or None."""
     if url.scheme not in ("http", "https"):
-        return "only http and https are fetched"
+        return "url", "only http and https are fetched"
     if not url.host or " " in url.host or (":" in url.host and not _is_literal(url.host)):
-        return "there is no valid host in it"
+        return "url", "there is no valid host in it"
     if not port_allowed(url.port or 0):
-        return f"port {url.port} is not allowed; name it in ports"
+        return "url", f"port {url.port} is not allowed; name it in ports"
     if not allow_private and _is_literal(url.host) and not is_public(url.host):
-        return f"{url.host} is not a public address"
+        return "address", f"{url.host} is not a public address"
     return None
 
 

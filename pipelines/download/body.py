@@ -5,6 +5,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import aiohttp
@@ -35,11 +36,12 @@ class Body:
     digests: dict[str, str] = field(default_factory=dict)
     chunks: list[bytes] = field(default_factory=list)
     file: IO[bytes] | None = None
+    folder: Path | None = None
 
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self.file is None and self.size > IN_MEMORY:
-            self.file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the body)
+            self.file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (closed with the body)
             self.file.writelines(self.chunks)
             self.chunks = []
         if self.file is None:
@@ -62,9 +64,16 @@ class Body:
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, max_bytes: int, types: Sequence[str], algorithms: Sequence[str] = ("sha256",)
+    response: aiohttp.ClientResponse,
+    max_bytes: int,
+    types: Sequence[str],
+    algorithms: Sequence[str] = ("sha256",),
+    folder: Path | None = None,
 ) -> Body | Fault:
-    """The body, or why it is none that is wanted. ``types`` empty: anything. Raises what aiohttp raises when the connection fails."""
+    """The body, or why it is none that is wanted. ``types`` empty: anything. ``folder``: where a large body waits.
+
+    Raises what aiohttp raises when the connection fails, and `OSError` when the disk refuses.
+    """
     too_large = Fault("too large", f"larger than {max_bytes:,} bytes")
     if (response.content_length or 0) > max_bytes:
         return too_large
@@ -72,7 +81,7 @@ async def read_body(
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         return Fault("encoding", "compressed in a way that was not asked for")
     inflate = zlib.decompressobj(47) if encoding not in ("", "identity") else None
-    body, hashes = Body(), [hashlib.new(name, usedforsecurity=False) for name in algorithms]
+    body, hashes = Body(folder=folder), [hashlib.new(name, usedforsecurity=False) for name in algorithms]
     head: bytes | None = b""
     try:
         async for chunk in response.content.iter_any():

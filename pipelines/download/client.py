@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -61,9 +62,10 @@ def user_agent(settings: DownloadSettings) -> str:
 
 
 class Client:
-    """Use as ``async with``. ``lookup``: names to addresses, for tests."""
+    """Use as ``async with``. ``lookup``: names to addresses, for tests. ``folder``: where large bodies wait, by default the system's."""
 
-    def __init__(self, settings: DownloadSettings, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, settings: DownloadSettings, lookup: Lookup = system_lookup, folder: Path | None = None) -> None:
+        self.folder = folder
         self.settings = settings
         self.hosts = Hosts(settings.concurrency, settings.per_host)
         self._lookup = lookup
@@ -102,7 +104,7 @@ class Client:
         try:
             for hop in range(s.max_redirects + 1):
                 if wrong := check_url(url, s.port_allowed, s.allow_private):
-                    return Fault("address" if "public" in wrong else "url", wrong)
+                    return Fault(*wrong)
                 if allowed and (fault := await allowed(url)):
                     return fault
                 async with self.hosts.slot(url.host or "") as given_up:
@@ -129,8 +131,8 @@ class Client:
                 return Answer(content, url, hop, response.headers)
             response.close()
         wait = retry_after(response.headers) if status in (429, 503) else None
-        if wait is not None and wait <= self.settings.max_wait_s:
-            self.hosts.pause(url.host or "", wait)
+        if wait is not None:
+            self.hosts.pause(url.host or "", min(wait, self.settings.max_wait_s))
         return Fault("status", f"the server answered {status}", status, status in PASSING, wait)
 
 

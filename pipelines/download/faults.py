@@ -21,13 +21,17 @@ FaultKind = Literal[
 
 @dataclass(frozen=True)
 class Fault:
-    """``may_pass``: another attempt in this run may help. ``retry_after``: seconds the server asks to wait, None: it did not say."""
+    """``may_pass``: another attempt in this run may help. ``retry_after``: seconds the server asks to wait, None: it did not say.
+
+    ``tried``: False where the host was known to fail and was not asked.
+    """
 
     kind: FaultKind
     message: str
     status: int | None = None
     may_pass: bool = False
     retry_after: float | None = None
+    tried: bool = True
 
     @property
     def of_host(self) -> bool:
@@ -53,6 +57,8 @@ def fault_of(error: Exception) -> Fault:
     cause = getattr(error, "os_error", None) or error
     if isinstance(cause, BlockedAddressError):
         return Fault("address", str(cause))
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        raise GoldsieveError(f"What is downloaded cannot be written: {cause.strerror}. Mend that and run the command again.")
     if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
         raise GoldsieveError("Too many open files: raise the limit (ulimit -n), or set a lower concurrency. What was fetched is kept.")
     match error:

@@ -59,7 +59,7 @@ class Fetcher:
                 if self._settings.respect_opt_out:
                     return Fault("opt-out", said, response.status)
             wanted = {"sha256", algorithm} if algorithm else {"sha256"}
-            body = await read_body(response, self._settings.max_bytes, self._settings.types, sorted(wanted))
+            body = await read_body(response, self._settings.max_bytes, self._settings.types, sorted(wanted), self._client.folder)
             if isinstance(body, Body) and expected and algorithm and body.digests[algorithm] != expected.lower():
                 body.close()
                 return Fault("hash", f"its {algorithm.upper()} is {body.digests[algorithm]}, the list expects {expected.lower()}", 200)
@@ -71,7 +71,8 @@ class Fetcher:
             return await self._client.get(url, read, self._robots.check if self._robots else None)
 
         answer = await with_retries(attempt, self._settings)
-        self._client.hosts.note(host, isinstance(answer, Fault) and answer.of_host)
+        if not isinstance(answer, Fault) or answer.tried:
+            self._client.hosts.note(host, isinstance(answer, Fault) and answer.of_host)
         if isinstance(answer, Fault):
             return failed(answer, attempts)
         body: Body = answer.content

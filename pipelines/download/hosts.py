@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pipelines.download.faults import Fault
 
 GIVEN_UP_AFTER = 30
-"""So many URLs in a row that could not reach their host; the rest of that host's URLs fail without being tried, until a retry."""
+"""So many URLs in a row that could not reach their host; its other URLs then fail without being tried."""
+ANOTHER_TRY_S = 60.0
+"""After so long without an attempt there is one."""
 REMEMBERED = 50_000
 """Hosts whose failures are counted."""
 
@@ -29,7 +31,7 @@ class Hosts:
         self._all = asyncio.Semaphore(concurrency)
         self._per_host = per_host
         self._hosts: dict[str, _Host] = {}
-        self._lost: OrderedDict[str, int] = OrderedDict()
+        self._lost: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     @asynccontextmanager
     async def slot(self, name: str) -> AsyncIterator[Fault | None]:
@@ -56,14 +58,15 @@ class Hosts:
         if not lost:
             self._lost.pop(name, None)
             return
-        self._lost[name] = self._lost.pop(name, 0) + 1
+        self._lost[name] = (self._lost.pop(name, (0, 0.0))[0] + 1, time.monotonic())
         if len(self._lost) > REMEMBERED:
             self._lost.popitem(last=False)
 
     def _given_up(self, name: str) -> Fault | None:
-        if self._lost.get(name, 0) < GIVEN_UP_AFTER:
+        count, since = self._lost.get(name, (0, 0.0))
+        if count < GIVEN_UP_AFTER or time.monotonic() - since > ANOTHER_TRY_S:
             return None
-        return Fault("connection", f"not tried: the host could not be reached {GIVEN_UP_AFTER} times in a row")
+        return Fault("connection", f"not tried: the host could not be reached {GIVEN_UP_AFTER} times in a row", tried=False)
 
     def _forget(self, name: str) -> None:
         host = self._hosts.get(name)

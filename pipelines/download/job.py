@@ -1,6 +1,7 @@
 """One process' share of a list: reads it block by block, fetches what is missing, finishes shards. Memory is bounded."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 from manifests.errors import SourceError
 from pipelines.download.addresses import Lookup, system_lookup
 from pipelines.download.block import OpenBlock, open_block
+from pipelines.download.body import Body
 from pipelines.download.client import Client
 from pipelines.download.faults import Fault
 from pipelines.download.fetch import Fetcher, failed
@@ -79,7 +81,7 @@ async def run_share(share: Share, tell: Tell, lookup: Lookup = system_lookup) ->
     Raises `SourceError` for a list that cannot be read, `GoldsieveError` when this machine fails (disk, open files); finished work stays.
     """
     try:
-        async with Client(share.settings, lookup) as client, asyncio.TaskGroup() as tasks:
+        async with Client(share.settings, lookup, share.folder) as client, asyncio.TaskGroup() as tasks:
             job = _Job(share, tell, Fetcher(client), tasks)
             for file in share.files:
                 await job.feed(_File(file))
@@ -131,14 +133,11 @@ class _Job:
     async def _one(self, work: _File, opened: OpenBlock, row: UrlRow) -> None:
         try:
             fetched = failed(row.fault) if row.fault else await self._fetcher.fetch(row.url, row.expected)
-            opened.part.append(row, fetched)
         finally:
             self._window.release()
-        if fetched.body is None:
-            self._tell(Counted(fault=kind_of(fetched.facts)))
-        else:
-            self._tell(Counted(1, fetched.body.size))
-            fetched.body.close()
+        with contextlib.closing(fetched.body or Body()) as body:
+            opened.part.append(row, fetched)
+        self._tell(Counted(fault=kind_of(fetched.facts)) if fetched.body is None else Counted(1, body.size))
         opened.left -= 1
         if not opened.left:
             await self._finish(work, opened)

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -124,6 +125,7 @@ def _in_processes(shares: list[Share], hear: Callable[[Counted | FileDone], None
 
 def _child(share: Share, send: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     waiting: list[Counted | FileDone] = []
     told = time.monotonic()
 
@@ -146,6 +148,13 @@ def _child(share: Share, send: Connection) -> None:
         send.send(last)
     except OSError:
         return  # the parent is gone
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _finished(state: State, stem: str, path: str) -> tuple[str, int]:

@@ -5,6 +5,8 @@ and both are common where pictures are excluded (``Disallow: /*.jpg$``).
 """
 
 import asyncio
+import dataclasses
+import time
 from collections import OrderedDict
 
 import aiohttp
@@ -19,6 +21,8 @@ from pipelines.download.retries import with_retries
 LIMIT = 512_000
 """More is not asked for: RFC 9309 wants at least 500 KiB to be read."""
 REMEMBERED = 20_000
+FAULT_S = 60.0
+"""After so long a host whose file could not be had is asked for it again."""
 
 Rules = Protego | Fault | None
 """None: everything is allowed. A fault: nothing is."""
@@ -29,16 +33,18 @@ class Robots:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._known: OrderedDict[URL, asyncio.Future[Rules]] = OrderedDict()
+        self._known: OrderedDict[URL, tuple[float, asyncio.Future[Rules]]] = OrderedDict()
 
     async def check(self, url: URL) -> Fault | None:
         """Why the URL is not fetched, or None.
 
         A host without the file (4xx) allows everything; one that fails to deliver it (5xx, no answer) nothing.
         """
-        origin = url.origin()
-        if (asked := self._known.get(origin)) is None:
-            asked = self._known[origin] = asyncio.ensure_future(self._fetch(origin))
+        origin, now = url.origin(), time.monotonic()
+        since, asked = self._known.get(origin, (now, None))
+        if asked is None or (now - since > FAULT_S and asked.done() and isinstance(asked.result(), Fault)):
+            asked = asyncio.ensure_future(self._fetch(origin))
+            self._known[origin] = (now, asked)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         rules = await asyncio.shield(asked)
@@ -66,7 +72,7 @@ def _without_rules(fault: Fault, origin: URL) -> Rules:
     if fault.status is not None and fault.status < 500 and fault.status != 429:
         return None
     if fault.kind in ("address", "dns", "connection", "tls", "timeout", "url"):
-        return Fault(fault.kind, fault.message)  # the host itself cannot be reached: no matter of robots
+        return dataclasses.replace(fault, may_pass=False, tried=False)  # the host itself cannot be reached: no matter of robots
     if fault.kind == "redirect":
         return None  # RFC 9309: more than five redirects count as not there
     return Fault("robots", f"robots.txt of {origin.host} cannot be had ({fault.message}), which forbids everything", fault.status)

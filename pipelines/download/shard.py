@@ -5,6 +5,7 @@ Both are tars. A sample is ``NAME.jpg`` (absent when there is none), ``NAME.txt`
 cut back to its last complete sample when it is opened again. The shard appears whole, by renaming.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -68,6 +69,7 @@ class Part:
         self.samples: dict[str, Stored] = {}
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)  # a process of a run that was killed ends a moment after it
             for name, stored in read_samples(self._fd):
                 if not self._whole(stored):  # the machine lost power
                     break

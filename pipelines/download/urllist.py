@@ -20,7 +20,7 @@ from pipelines.sources.paths import single
 from pipelines.sources.records import ENDINGS, HEAD, BrokenTableError, Records, Table, open_table
 from pipelines.sources.rows import CAPTION_KEYS, OTHER_CAPTION_KEYS, caption_texts, clean, to_json
 from pipelines.sources.spec import SourceSpec, source_files
-from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, is_url
+from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, is_url, unpack_captions
 
 TEXT_ENDINGS = (".txt", ".lst", ".urls")
 LIST_ENDINGS = (*ENDINGS["parquet"], *ENDINGS["csv"], *ENDINGS["jsonl"], *TEXT_ENDINGS)
@@ -164,6 +164,7 @@ def _row(file: ListFile, layout: Layout, number: int, record: dict[str, Any] | s
     name = f"{file.stem}-{number:08d}"
     if isinstance(record, str):
         return UrlRow(name, "", {}, "", None, Fault("list", clean(record)))
+    unpack_captions(record, layout.caption)
     captions = caption_texts(record.get(layout.caption)) if layout.caption else None
     caption = next((text for each in captions or () if (text := clean(each).strip())), "")
     expected = str(record.get(layout.hash) or "").strip() if layout.hash else ""

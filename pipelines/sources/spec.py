@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from braceexpand import braceexpand
 
@@ -41,6 +41,11 @@ class SourceSpec:
     key_column: str | None = None
     media_root: str | None = None
     download: DownloadSettings | None = None
+
+
+def deciding(spec: SourceSpec) -> dict[str, Any]:
+    """The settings that decide which samples a source has, for digests. How URLs are fetched is not among them."""
+    return {name: value for name, value in vars(spec).items() if name != "download"}
 
 
 def expand(path: str) -> list[str]:

@@ -138,12 +138,17 @@ def _reference(layout: Layout, record: Record, path: str, root: str, number: int
     return locate(root, where, confine), where
 
 
-def _captioned(row: Row, record: Record, column: str | None) -> Row:
-    notes: dict[str, Any] = {}
+def unpack_captions(record: Record, column: str | None) -> None:
+    """A JSON list of captions in a CSV cell becomes a list."""
     value = record.get(column) if column else None
-    if isinstance(value, str) and value.startswith("["):  # a JSON list of captions in a CSV cell
+    if isinstance(value, str) and value.startswith("["):
         with contextlib.suppress(ValueError):
             record[str(column)] = caption_texts(parse_json(value)) or value
+
+
+def _captioned(row: Row, record: Record, column: str | None) -> Row:
+    notes: dict[str, Any] = {}
+    unpack_captions(record, column)
     captions = take_captions(record, column) if column else []
     if any("<__dj__" in caption for caption in captions):
         notes["raw_text"] = captions[0] if len(captions) == 1 else list(captions)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from manifests.errors import GoldsieveError
 from tests.pipelines.download.web import Server, jpeg
 
 Get = Callable[..., Any]
@@ -169,6 +170,19 @@ def test_a_host_that_is_gone_is_given_up(get: Get, monkeypatch: pytest.MonkeyPat
     assert [f.facts["error"] for f in found] == ["connection"] * 8
     assert found[0].facts["attempts"] == 1
     assert found[-1].facts["message"].startswith("not tried")
+    monkeypatch.setattr("pipelines.download.hosts.ANOTHER_TRY_S", 0.0)
+    found = get(*(f"http://127.0.0.1:9/{n}.jpg" for n in range(8)), respect_opt_out=False, concurrency=1, per_host=1)
+    assert not any(f.facts["message"].startswith("not tried") for f in found)
+
+
+def test_a_full_disk_is_no_fault_of_the_server(server: Server, get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipelines.download.body.IN_MEMORY", 100)
+    monkeypatch.setattr("pipelines.download.body.tempfile.TemporaryFile", full)
+    with pytest.raises(GoldsieveError, match="No space left"):
+        get(f"{server.url}/p/3.jpg")
 
 
 def test_signed_urls_keep_their_characters(server: Server, get: Get) -> None:

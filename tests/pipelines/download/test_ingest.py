@@ -256,10 +256,7 @@ def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, proces
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.communicate(timeout=60)
-        while server.active:  # processes of the killed one end by themselves
-            time.sleep(0.05)
     assert kills >= 2
-    time.sleep(1.0 if processes > 1 else 0.0)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     rows = wide(tmp_path / "lake")

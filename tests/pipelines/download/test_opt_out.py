@@ -1,11 +1,13 @@
 """What site owners say is obeyed, and what they said is kept."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pipelines.download.opt_out import opted_out
+from pipelines.download.robots import Robots
 from tests.pipelines.download.web import Server
 
 Get = Callable[..., Any]
@@ -70,6 +72,29 @@ def test_robots_txt(server: Server, get: Get) -> None:
 def test_robots_txt_that_cannot_be_had(server: Server, get: Get, robots: Any, error: str | None) -> None:
     server.robots = robots
     assert get(f"{server.url}/p/2.jpg").facts.get("error") == error
+
+
+def test_rules_that_could_not_be_had_are_asked_for_again(server: Server, get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.robots, server.latency = 500, 0.02
+    urls = [f"{server.url}/p/{n}.jpg" for n in range(6)]
+    get(*urls, concurrency=1)
+    assert server.hits["/robots.txt"] == 1
+    asked: list[float] = []
+    monkeypatch.setattr("pipelines.download.robots.FAULT_S", -1.0)
+    monkeypatch.setattr("pipelines.download.fetch.Robots.check", _slowly(asked))
+    get(*urls[:3])
+    assert server.hits["/robots.txt"] == 4
+
+
+def _slowly(asked: list[float]) -> Any:
+    check = Robots.check
+
+    async def one_after_the_other(self: Robots, url: Any) -> Any:
+        asked.append(0.0)
+        await asyncio.sleep(0.2 * len(asked))
+        return await check(self, url)
+
+    return one_after_the_other
 
 
 def test_a_redirect_asks_the_robots_txt_of_its_target(start_server: Callable[[], Server], get: Get) -> None:
