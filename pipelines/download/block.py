@@ -12,7 +12,7 @@ from pipelines.download.shard import Part, Stored, copied, read_samples
 from pipelines.download.urllist import Block, UrlRow
 
 
-@dataclass
+@dataclass(eq=False)
 class OpenBlock:
     """``old``: the finished shard that is being mended, by name; ``old_fd`` is where its samples are. ``left``: rows to come."""
 
@@ -24,8 +24,10 @@ class OpenBlock:
     left: int = 0
 
     def finish(self) -> None:
-        self.part.finish(self.shard, self.names, self.old, self.old_fd)
-        self.close()
+        try:
+            self.part.finish(self.shard, self.names, self.old, self.old_fd)
+        finally:
+            self.close()
 
     def close(self) -> None:
         self.part.close()

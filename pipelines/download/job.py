@@ -80,21 +80,26 @@ async def run_share(share: Share, tell: Tell, lookup: Lookup = system_lookup) ->
 
     Raises `SourceError` for a list that cannot be read, `GoldsieveError` when this machine fails (disk, open files); finished work stays.
     """
+    unfinished: list[OpenBlock] = []
     try:
         async with Client(share.settings, lookup, share.folder) as client, asyncio.TaskGroup() as tasks:
-            job = _Job(share, tell, Fetcher(client), tasks)
+            job = _Job(share, tell, Fetcher(client), tasks, unfinished)
             for file in share.files:
                 await job.feed(_File(file))
     except BaseExceptionGroup as group:  # of one task or several: the first one says what is wrong
         raise next(_leaves(group)) from None
+    finally:
+        for opened in unfinished:
+            opened.close()
 
 
 class _Job:
-    def __init__(self, share: Share, tell: Tell, fetcher: Fetcher, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, share: Share, tell: Tell, fetcher: Fetcher, tasks: asyncio.TaskGroup, unfinished: list[OpenBlock]) -> None:
         self.share = share
         self._tell = tell
         self._fetcher = fetcher
         self._tasks = tasks
+        self._unfinished = unfinished
         self._window = asyncio.Semaphore(WINDOW * share.settings.concurrency)
 
     async def feed(self, work: _File) -> None:
@@ -109,6 +114,7 @@ class _Job:
             if opened is None:
                 continue
             work.left += 1
+            self._unfinished.append(opened)
             if not missing:
                 await self._finish(work, opened)
             for row in missing:
@@ -143,7 +149,8 @@ class _Job:
             await self._finish(work, opened)
 
     async def _finish(self, work: _File, opened: OpenBlock) -> None:
-        await asyncio.to_thread(opened.finish)
+        self._unfinished.remove(opened)
+        await asyncio.to_thread(opened.finish)  # which closes it
         self._less(work)
 
     def _less(self, work: _File) -> None:

@@ -9,13 +9,14 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from manifests.errors import GoldsieveError
+from manifests.errors import GoldsieveError, LakeBusyError
 from pipelines.download.fetch import Fetched
 from pipelines.download.urllist import UrlRow
 from pipelines.shards import BLOCK, sync_folder, tar_header
@@ -24,6 +25,7 @@ from pipelines.sources.tar import DamageError, PlainStream, walk
 from pipelines.sources.webdataset import DOWNLOAD
 
 COPY = 4 << 20
+LOCK_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ class Part:
         self.samples: dict[str, Stored] = {}
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)  # a process of a run that was killed ends a moment after it
+        except OSError as error:
+            raise _refused(path, error) from error
+        try:
+            _lock(self._fd, path)
             for name, stored in read_samples(self._fd):
                 if not self._whole(stored):  # the machine lost power
                     break
@@ -77,7 +82,11 @@ class Part:
             self._end = max((s.start + s.length for s in self.samples.values()), default=0)
             os.ftruncate(self._fd, self._end)
         except OSError as error:
+            os.close(self._fd)
             raise _refused(path, error) from error
+        except GoldsieveError:
+            os.close(self._fd)
+            raise
 
     def _whole(self, stored: Stored) -> bool:
         if stored.media is None:
@@ -126,6 +135,19 @@ class Part:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _lock(fd: int, path: Path) -> None:
+    """Only one process writes a part; one that belongs to a killed run ends a moment after it. Raises `LakeBusyError`."""
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LakeBusyError(f"Another process writes {path}. Wait for it to end, or stop it.") from None
+            time.sleep(0.05)
 
 
 def copied(fd: int, start: int, length: int) -> Iterator[bytes]:
