@@ -29,6 +29,7 @@ from quality.rules import Tiers, read_tiers
 from quality.sql_guard import canonical, check_syntax, nearest
 
 KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")
+DOWNLOADING = tuple(f.name for f in dataclasses.fields(DownloadSettings))
 Where = tuple[str | int, ...]
 T = typing.TypeVar("T")
 
@@ -260,6 +261,9 @@ def _sources(reading: _Reading) -> tuple[SourceSpec, ...]:
     found: list[SourceSpec] = []
     for i, item in enumerate(items):
         values = {"path": item} if isinstance(item, str) else item
+        for name in [name for name in values if name in DOWNLOADING] if isinstance(values, dict) else ():
+            reading.wrong(("sources", i, name), f"sources: {name} is about downloading; write download: {{{name}: ...}}.")
+            values = {key: value for key, value in values.items() if key != name}
         if isinstance(values, dict) and values.get("download") is not None:
             download = _dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
             values = {**values, "download": dataclasses.asdict(download) if download else None}

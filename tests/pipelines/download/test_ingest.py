@@ -305,7 +305,10 @@ def test_recipes(server: Server, write_list: WriteList, tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text().replace("per_host: 2", "per_hots: 2"))
     with pytest.raises(RecipeError, match=r"recipe.yaml:5: unknown key 'per_hots' in download; did you mean .per_host"):
         load_recipe(recipe)
-    recipe.write_text(recipe.read_text().replace("per_hots: 2", "per_host: 0"))
+    recipe.write_text(recipe.read_text().replace("kind: urls", "kind: urls\n    per_host: 3"))
+    with pytest.raises(RecipeError, match=r"recipe.yaml:5: sources: per_host is about downloading; write download: \{per_host: ...\}"):
+        load_recipe(recipe)
+    recipe.write_text(recipe.read_text().replace("    per_host: 3\n", "").replace("per_hots: 2", "per_host: 0"))
     with pytest.raises(RecipeError, match="per_host"):
         load_recipe(recipe)
 
