@@ -230,6 +230,7 @@ def test_a_full_disk_loses_nothing(server: Server, write_list: WriteList, tmp_pa
     assert all(server.hits[f"/p/{n}.jpg"] == 1 for n in range(2))
 
 
+@pytest.mark.timeout(300)  # four starts of the command, on a machine that may be busy
 @pytest.mark.parametrize("processes", [1, 2])
 def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, processes: int) -> None:
     count, concurrency = 120, 6
