@@ -17,12 +17,13 @@ from pipelines.captions.attempt import Request, Row, answered_row, build, cleane
 from pipelines.captions.budget import Budget, BudgetSpent
 from pipelines.captions.cache import AnswerCache
 from pipelines.captions.clip_scores import ClipScorer, lake_encoder
-from pipelines.captions.connect import Connect, Inline, Outcome, event_loop
+from pipelines.captions.connect import Connect, Inline, Outcome
 from pipelines.captions.endpoint import Reply
 from pipelines.captions.hours import Hours
 from pipelines.captions.pool import CallFailed, OutOfHours, Pool
 from pipelines.captions.samples import Plan, Sample, make_plan, pending_sql, stream
 from pipelines.captions.settings import CLEAN, CaptionSettings, ModelSpec
+from pipelines.event_loop import event_loop
 
 WAITERS = 4
 """Samples in work for each request under way: those that wait for a retry hold no connection."""

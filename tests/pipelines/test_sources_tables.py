@@ -166,7 +166,7 @@ def test_a_broken_table_among_several(tmp_path: Path) -> None:
 
 def test_urls_only(tmp_path: Path) -> None:
     pq.write_table(pa.table({"URL": ["http://x/1.jpg"], "TEXT": ["x"]}), tmp_path / "laion.parquet")
-    with pytest.raises(SourceError, match=r"URLs only \(column 'URL'\).*img2dataset"):
+    with pytest.raises(SourceError, match=r"URLs only \(column 'URL'\).*--kind urls"):
         rows(tmp_path / "laion.parquet")
     (tmp_path / "t.csv").write_text("image,text\nhttps://x/1.jpg,x\n")
     with pytest.raises(SourceError, match=r"URLs only \(column 'image'\)"):
