@@ -9,7 +9,7 @@ import yaml
 
 from manifests.errors import UsageError
 from pipelines.download.settings import DownloadSettings
-from quality.sql_guard import nearest
+from quality.sql_tree import nearest
 
 
 def read_options(options: Sequence[str]) -> DownloadSettings:
