@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from manifests.errors import GoldsieveError, Interrupted, UsageError
-from pipelines import cli_captions, cli_compare, cli_decide, cli_inspect, cli_look, cli_models
+from pipelines import cli_captions, cli_compare, cli_decide, cli_inspect, cli_lake, cli_look, cli_models
 from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
@@ -367,6 +367,7 @@ cli_decide.register(app)
 cli_captions.register(app)
 cli_look.register(app)
 cli_compare.register(app)
+cli_lake.register(app)
 cli_models.register(app)
 
 
