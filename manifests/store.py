@@ -133,9 +133,11 @@ class Lake:
         self.connection.close()
 
     @property
-    def notes(self) -> Path | None:
-        """Where workers note what they are measuring (`pipelines.journal`); None for a lake without a folder of its own."""
-        return self.address.folder / "inflight" if self.address.folder else None
+    def notes(self) -> str | None:
+        """Where workers note what they are measuring (`pipelines.journal`); None for a lake without a place that they share."""
+        if is_remote(self.address.data):
+            return f"{self.address.data}inflight"
+        return str(self.address.folder / "inflight") if self.address.folder else None
 
     # reading
 

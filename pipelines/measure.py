@@ -17,7 +17,7 @@ from manifests.wide import words_of
 from operators.base import Batch, Updatable, settings
 from operators.near_duplicates import NearDuplicates
 from pipelines import journal
-from pipelines.engine import Engine, WorkerDied
+from pipelines.engine import Engine, NodeLost, WorkerDied
 from pipelines.isolation import measure_suspects
 from pipelines.operate import check_promise
 from pipelines.passes import OperatorUse, Pass, plan_passes
@@ -35,6 +35,10 @@ COLUMN_WAVE = 131_072
 
 ALL_FAILED_ROWS = 20
 """When at least this many rows with good media were tried and every one failed, the operator is at fault, not the data."""
+
+
+IN_VAIN = 5
+"""A run ends when so many nodes were lost in a row and nothing was measured between."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,19 @@ def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: R
     committer = _Committer(lake, run)
     size = REFERENCE_WAVE if run.reads_media else COLUMN_WAVE
     with reporter.meter(run.name, pending) as on_rows:
-        first = 0
+        first = in_vain = 0
         while first < pending:
+            before = committer.samples
             try:
                 _wave(lake, task, pending_wave(lake, run, first, size), engine, committer, reporter, on_rows)
+            except NodeLost as lost:
+                in_vain = in_vain + 1 if committer.samples == before else 0
+                if in_vain == IN_VAIN:
+                    raise
+                reporter.say(f"{lost} What its workers had not finished is measured on the others.")
+                journal.clear(lake.notes)
+                pending, first = find_pending(lake, run, only), 0
+                continue
             except WorkerDied:
                 if not journal.suspects(lake.notes):
                     raise

@@ -5,9 +5,9 @@ import uuid
 from pathlib import Path
 
 import duckdb
-import psycopg
 import pytest
 
+from benchmarks.servers import new_database
 from manifests import copying, create_lake, open_lake
 from manifests.address import LakeAddress, lake_address
 from manifests.copying import copy_lake
@@ -26,10 +26,7 @@ ROW = r"""
 @pytest.fixture
 def database(postgres: str) -> str:
     """A new database."""
-    name = f"copy_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return postgres.rpartition("/")[0] + f"/{name}"
+    return new_database(postgres)
 
 
 @pytest.fixture

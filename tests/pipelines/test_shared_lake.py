@@ -6,12 +6,12 @@ import sys
 import uuid
 from pathlib import Path
 
-import psycopg
 import pyarrow.fs
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from benchmarks.servers import new_database
 from manifests import create_lake, open_lake
 from manifests.address import POINTER, lake_address, without_password
 from manifests.errors import LakeBusyError, LakeError, LakeMissingError
@@ -33,10 +33,7 @@ export: {{tier: gold, to: {to}, seed: 3}}
 @pytest.fixture
 def database(postgres: str) -> str:
     """A new database."""
-    name = f"lake_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return postgres.rpartition("/")[0] + f"/{name}"
+    return new_database(postgres)
 
 
 @pytest.fixture
