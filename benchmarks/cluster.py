@@ -71,7 +71,7 @@ def main() -> None:
                 process = start(path, "--address", nodes.address)
                 note = ""
                 if n >= 0:
-                    time.sleep(after := chance.uniform(0.1, 0.9) * took)
+                    time.sleep(after := chance.uniform(0.2, 0.8) * took)
                     running = process.poll() is None
                     nodes.kill(node)
                     note = f"node killed after {after:.1f} s" + ("" if running else ", TOO LATE")

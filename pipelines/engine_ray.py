@@ -155,7 +155,7 @@ class RayEngine:
             remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=task.run.gpus)(_measure_once)
             try:
                 result: BlockResult = ray.get(remote.remote(task, rows))
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
                 self._check_nodes(error)
                 return _reason(error)
             except ray.exceptions.RayTaskError as error:

@@ -101,7 +101,7 @@ def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
 
 
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
-    pending = find_pending(lake, run, only)
+    pending = lake.outlast(lambda: find_pending(lake, run, only))
     if not pending:
         return 0, 0
     task = Task(run, lake.address.data, run_id, engine.threads(run.gpus))
@@ -112,7 +112,8 @@ def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: R
         while first < pending:
             before = committer.samples
             try:
-                _wave(lake, task, pending_wave(lake, run, first, size), engine, committer, reporter, on_rows)
+                wave = lake.outlast(lambda: pending_wave(lake, run, first, size))  # noqa: B023 (called at once)
+                _wave(lake, task, wave, engine, committer, reporter, on_rows)
             except NodeLost as lost:
                 in_vain = in_vain + 1 if committer.samples == before else 0
                 if in_vain == IN_VAIN:

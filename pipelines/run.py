@@ -228,16 +228,18 @@ def run_recipe(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     reporter = reporter or Reporter()
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
-        ingested = tuple(ingest(lake, spec, reporter, again=False) for spec in recipe.sources)
+        ingested = tuple(lake.outlast(lambda: ingest(lake, spec, reporter, again=False)) for spec in recipe.sources)  # noqa: B023
         uses = with_protection(lake, recipe.operators)
         prepare(lake, uses)
         compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, uses, engine, address, run_id, reporter, only))
-        tier(lake, recipe, run_id)
+        lake.outlast(lambda: tier(lake, recipe, run_id))
         rewritten = rewrite_captions(lake, recipe, engine, address, run_id, reporter) if recipe.captions and not sample else None
-        exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
-        tiers = tier_counts(lake)
+        exported = None
+        if recipe.export and not sample:
+            exported = lake.outlast(lambda: export_tier(lake, recipe, reporter, run_id, overwrite=overwrite))
+        tiers = lake.outlast(lambda: tier_counts(lake))
         result = RunResult(run_id, ingested, measured, tiers, exported, rewritten, sum(tiers.values()), tiers.get("rejected", 0))
         counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[vars(p) for p in measured])
         counts.update({"captions": rewritten} if rewritten else {})
