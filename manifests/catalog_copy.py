@@ -21,8 +21,8 @@ LEFT_OUT = ("ducklake_files_scheduled_for_deletion",)
 
 def copy_catalog(connection: duckdb.DuckDBPyConnection, old: str, new: str, data: str) -> None:
     """Fill the empty DuckLake catalog ``new`` with the content of ``old``, for the data path ``data``, in one transaction."""
-    connection.execute(f"ATTACH {quote(_path(old))} AS old (TYPE {_kind(old)}, READ_ONLY)")
-    connection.execute(f"ATTACH {quote(_path(new))} AS new (TYPE {_kind(new)})")
+    attach(connection, old, "old", "READ_ONLY")
+    attach(connection, new, "new")
     have = _tables(connection, "new")
     inlined = {name: columns for name, columns in _tables(connection, "old").items() if name.startswith("ducklake_inlined_")}
     types = _inlined_types(connection)
@@ -47,6 +47,11 @@ def copy_catalog(connection: duckdb.DuckDBPyConnection, old: str, new: str, data
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def attach(connection: duckdb.DuckDBPyConnection, catalog: str, name: str, *options: str) -> None:
+    """Attach the database that holds a catalog, as what it is: tables."""
+    connection.execute(f"ATTACH {quote(_path(catalog))} AS {name} ({', '.join((f'TYPE {_kind(catalog)}', *options))})")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, dict[str, str]]:

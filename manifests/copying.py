@@ -18,27 +18,28 @@ import pyarrow.fs
 
 from manifests.address import LakeAddress, without_password, write_pointer
 from manifests.catalog_copy import copy_catalog
-from manifests.connection import ALIAS, connect, load_extension
+from manifests.connection import connect, load_extension
 from manifests.digest import Digest, digest, relations
 from manifests.errors import LakeError, LakeMissingError, UsageError
+from manifests.files import catalogued
 from manifests.lease import lease_of
 from manifests.storage import filesystem, is_remote
 from manifests.tables import require_current
 
 MARK = "copying"
 """File in the data location while a copy is on its way: the lake it is of."""
-CATALOG = f"__ducklake_metadata_{ALIAS}"
-"""DuckLake's name for the catalog of an attached lake."""
 AT_ONCE, CHUNK = 8, 4 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Copied:
-    """What a copy did: files and bytes copied now, files that were there, and the proof: relation -> its digest in both lakes."""
+    """What a copy did: files and bytes copied now, files that were there, files of older snapshots that the old lake
+    has lost, and the proof: relation -> its digest in both lakes."""
 
     files: int
     bytes: int
     there: int
+    lost: int
     relations: dict[str, Digest]
 
 
@@ -58,10 +59,10 @@ def copy_lake(old: LakeAddress, new: LakeAddress, on_file: Callable[[int, int], 
         pointer = write_pointer(new)
         if pointer:
             pointer.unlink()
-        files, size, there = (0, 0, 0) if _has_lake(new) else _copy(old, new, on_file)
+        done = (0, 0, 0, 0) if _has_lake(new) else _copy(old, new, on_file)
         proof = prove_equal(old, new)
         write_pointer(new)
-    return Copied(files, size, there, proof)
+    return Copied(*done, proof)
 
 
 def prove_equal(old: LakeAddress, new: LakeAddress) -> dict[str, Digest]:
@@ -89,33 +90,27 @@ def _has_lake(address: LakeAddress) -> bool:
         return False
 
 
-def _copy(old: LakeAddress, new: LakeAddress, on_file: Callable[[int, int], None]) -> tuple[int, int, int]:
+def _copy(old: LakeAddress, new: LakeAddress, on_file: Callable[[int, int], None]) -> tuple[int, int, int, int]:
     source, target = filesystem(old.data), filesystem(new.data)
-    wanted = catalogued(old)
+    wanted, lost = _wanted(old)
     with _marked(target, old, new):
         todo = [(name, size) for name, size in wanted.items() if _size(*target, name) != size]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for done, _ in enumerate(pool.map(lambda name: _copy_file(source, target, name, is_remote(new.data)), [n for n, _ in todo])):
                 on_file(done + 1, len(todo))
         _write_catalog(old, new)
-    return len(todo), sum(size for _, size in todo), len(wanted) - len(todo)
+    return len(todo), sum(size for _, size in todo), len(wanted) - len(todo), lost
 
 
-def catalogued(address: LakeAddress) -> dict[str, int]:
-    """Size of every file that some snapshot of the lake knows, by its path below the data location."""
+def _wanted(address: LakeAddress) -> tuple[dict[str, int], int]:
+    """Size of every file that some snapshot of the lake knows, by its path below the data location; and how many older ones are lost."""
     with contextlib.closing(connect(address, read_only=True)) as connection:
-        rows = connection.execute(
-            f"""
-            WITH files AS (SELECT table_id, path, path_is_relative AS below, file_size_bytes AS size FROM {CATALOG}.ducklake_data_file
-                UNION ALL SELECT table_id, path, path_is_relative, file_size_bytes FROM {CATALOG}.ducklake_delete_file)
-            SELECT DISTINCT s.path || t.path || f.path, f.below AND t.path_is_relative AND s.path_is_relative, f.size FROM files f
-            JOIN {CATALOG}.ducklake_table t USING (table_id) JOIN {CATALOG}.ducklake_schema s USING (schema_id)
-            """
-        ).fetchall()
-    outside = [path for path, relative, _ in rows if not relative]
-    if outside:
+        files = catalogued(connection)
+    if outside := [file.path for file in files if not file.below]:
         raise LakeError(f"{address} has files outside its data location ({outside[0]}), which cannot be moved with it.")
-    return {str(path): int(size) for path, _, size in rows}
+    system, base = filesystem(address.data)
+    wanted = {file.path: file.size for file in files if file.current or _size(system, base, file.path) == file.size}
+    return wanted, len(files) - len(wanted)
 
 
 @contextlib.contextmanager
@@ -150,7 +145,7 @@ def _copy_file(source: tuple[pyarrow.fs.FileSystem, str], target: tuple[pyarrow.
     try:
         read = source[0].open_input_stream(f"{source[1]}/{name}")
     except FileNotFoundError:
-        raise LakeError(f"The lake lacks its file {source[1]}/{name}. See what can be done with: goldsieve doctor LAKE") from None
+        raise LakeError(f"The lake lacks its file {source[1]}/{name}: goldsieve doctor LAKE --repair says what can be done.") from None
     with read, target[0].open_output_stream(started) as write:
         while chunk := read.read(CHUNK):
             write.write(chunk)

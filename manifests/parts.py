@@ -71,7 +71,7 @@ def write_part(data: str, table: str, rows: pa.Table) -> Part:
     try:
         system.create_dir(folder, recursive=True)
         with system.open_output_stream(started) as out:
-            pq.write_table(rows, out, compression="zstd", row_group_size=ROW_GROUP)
+            pq.write_table(rows, out, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True)
         if not is_remote(data):
             system.move(started, f"{folder}/{name}")
     except OSError as error:

@@ -387,15 +387,22 @@ class Lake:
         """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
         return compact(self.connection)
 
-    def forget_failures(self, operators: Sequence[str] | None = None) -> int:
+    @staticmethod
+    def failed_sql(error: str = "") -> str:
+        """Condition on a failed result; ``error``: text that its error has, numbers in it as they are or as N."""
+        text = quote(error.lower())
+        kind = f" AND (contains(lower(\"error\"), {text}) OR contains(lower(regexp_replace(\"error\", '[0-9]+', 'N', 'g')), {text}))"
+        return '"error" IS NOT NULL' + (kind if error else "")
+
+    def forget_failures(self, operators: Sequence[str] | None = None, error: str = "") -> int:
         """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
         total = 0
         names = [o.name for o in current_operators(self.connection)]
         with self.transaction("retry") as connection:
             tables = [signal_table(n) for n in names if operators is None or n in operators]
             for table in tables + (["media"] if operators is None else []):
-                total += int(self.value(f'SELECT count(*) FROM {identifier(table)} WHERE "error" IS NOT NULL') or 0)
-                connection.execute(f'DELETE FROM {identifier(table)} WHERE "error" IS NOT NULL')
+                total += int(self.value(f"SELECT count(*) FROM {identifier(table)} WHERE {self.failed_sql(error)}") or 0)
+                connection.execute(f"DELETE FROM {identifier(table)} WHERE {self.failed_sql(error)}")
             if operators is None:
                 connection.execute("DELETE FROM listings")  # what listing could not read may be readable now
         return total

@@ -312,33 +312,6 @@ def run(
 
 
 @app.command()
-def retry(
-    lake: LakeArgument,
-    operators: Annotated[
-        list[str] | None, typer.Argument(help="Only failures of these operators. Default: all, and unreadable files.")
-    ] = None,
-    engine: EngineOption = "ray",
-    address: AddressOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Measure again what failed: after a disk came back, a package was installed, an operator mended.
-
-    Example: goldsieve retry ./lake image_quality
-    """
-    from manifests import open_lake
-    from pipelines.progress import Reporter
-    from pipelines.run import recorded_run, retry_failures
-
-    with open_lake(lake, read_only=False) as opened, recorded_run(opened, "retry", None, engine) as (run_id, counts):
-        forgotten, results = retry_failures(opened, operators or None, engine, address, run_id, Reporter(quiet=quiet))
-        counts.update(retried=forgotten)
-        still = opened.value('SELECT count("error") FROM wide')
-    out().print(f"Tried {cell(forgotten)} failed results again; {cell(still)} samples still carry an error.")
-    if results:
-        emit_rows([vars(result) for result in results])
-
-
-@app.command()
 def gc(
     lake: LakeArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,

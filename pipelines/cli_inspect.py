@@ -1,4 +1,4 @@
-"""Commands that look: status, sql, why, snapshots, verify, operators, doctor."""
+"""Commands that look: status, sql, why, snapshots, verify, operators."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    for command in (status, sql, why, snapshots, verify, operators, doctor):
+    for command in (status, sql, why, snapshots, verify, operators):
         app.command()(command)
 
 
@@ -165,19 +165,3 @@ def operators(as_json: JsonOption = False) -> None:
 
     found = rows([operator() for operator in available().values()])
     emit_rows(found if as_json else [{k: row[k] for k in ("operator", "column", "unit", "doc")} for row in found], as_json)
-
-
-def doctor(
-    lake: Annotated[str | None, typer.Argument(help="Also check this lake.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the environment: packages, versions, extensions, cores, memory.
-
-    Example: goldsieve doctor ./lake
-    """
-    from pipelines.doctor import examine
-
-    findings = examine(lake)
-    emit_rows([vars(finding) for finding in findings], as_json)
-    if not all(finding.ok for finding in findings):
-        fail("something is wrong with this installation or lake; the table says what to do.", 3)

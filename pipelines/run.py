@@ -319,8 +319,9 @@ def retry_failures(
     address: str | None,
     run_id: uuid.UUID,
     reporter: Reporter,
+    error: str = "",
 ) -> tuple[int, list[PassResult]]:
-    """Forget failed results and measure them again with the settings they were measured with. Hold the lake's lease."""
+    """Forget failed results (with this text in their error) and measure them again with the settings they had. Hold the lease."""
     from operators.plugins import make
 
     current = lake.rows(
@@ -330,7 +331,7 @@ def retry_failures(
     unknown = set(operators or ()) - {use.name for use in uses}
     if unknown:
         raise UsageError(f"This lake has no results of {', '.join(sorted(unknown))}; `goldsieve status` lists what it has.")
-    forgotten = lake.forget_failures(operators)
+    forgotten = lake.forget_failures(operators, error)
     return forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
 
 
