@@ -190,12 +190,12 @@ def measure(
         uses = default_uses(operators or (), opened)
         only = sample_sql(sample) if sample else ""
         results = measure_with(opened, uses, engine, address, run_id, Reporter(quiet=quiet), only)
-        counts.update(passes=[vars(r) for r in results])
+        counts.update(passes=[r.as_dict() for r in results])
         samples, failed = opened.connection.execute('SELECT count(*), count("error") FROM wide').fetchone() or (0, 0)
     if not results:
         out().print("Nothing to measure: every sample has these signals.")
     else:
-        emit_rows([vars(result) for result in results])
+        emit_rows([result.row() for result in results])
     _check_errors(samples, failed, max_error_rate, lake)
 
 

@@ -13,6 +13,9 @@ LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+TITLES = {"time": "where the time went (seconds over all threads)", "slowest": "slowest to read and decode"}
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
     for command in (status, sql, why, snapshots, verify, operators):
@@ -35,10 +38,12 @@ def status(lake: LakeArgument, as_json: JsonOption = False) -> None:
     out().print(f"{facts['lake']}: {cell(facts['samples'])} samples, snapshot {facts['snapshot']}", markup=False)
     if facts["vanished"]:
         out().print(f"{cell(facts['vanished'])} samples have vanished from their sources (still in the table samples).")
-    for title in ("sources", "tiers", "failed_rules", "operators", "errors", "runs", "exports"):
+    for title in ("sources", "tiers", "failed_rules", "operators", "errors", "time", "slowest", "runs", "exports"):
         if facts[title]:
-            out().print(f"\n{title.replace('_', ' ')}", style="bold")
-            emit_rows([{k: v for k, v in row.items() if k not in ("run_id", "counts", "example")} for row in facts[title]])
+            out().print(f"\n{TITLES.get(title, title.replace('_', ' '))}", style="bold")
+            emit_rows(
+                [{k: v for k, v in row.items() if k not in ("run_id", "counts", "example", "sample_id", "uri")} for row in facts[title]]
+            )
 
 
 def sql(

@@ -141,11 +141,11 @@ def retry(
         return
     with open_lake(lake, read_only=False) as opened, recorded_run(opened, "retry", None, engine) as (run_id, counts):
         forgotten, results = retry_failures(opened, operators or None, engine, address, run_id, Reporter(quiet=quiet), error)
-        counts.update(retried=forgotten, passes=[vars(result) for result in results])
+        counts.update(retried=forgotten, passes=[result.as_dict() for result in results])
         still = opened.value('SELECT count("error") FROM wide')
     if as_json:
-        emit_json({"retried": forgotten, "still_failed": still, "passes": [vars(result) for result in results]})
+        emit_json({"retried": forgotten, "still_failed": still, "passes": [result.as_dict() for result in results]})
         return
     out().print(f"Tried {cell(forgotten)} failed results again; {cell(still)} samples still carry an error.")
     if results:
-        emit_rows([vars(result) for result in results])
+        emit_rows([result.row() for result in results])

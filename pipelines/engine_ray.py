@@ -33,6 +33,7 @@ from pipelines.engine import (
 )
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
+from pipelines.ray_metrics import Metrics
 from pipelines.ray_nodes import alive, node_lost
 from pipelines.worker import BlockResult, Task, Worker
 
@@ -182,6 +183,7 @@ class _Measure:
         self.failure: GoldsieveError | None = None
         try:
             self.worker = Worker(task)
+            self.metrics = Metrics()
         except GoldsieveError as error:  # a missing package or weight: said by the driver in its own words
             self.failure = error
 
@@ -192,6 +194,7 @@ class _Measure:
                 raise self.failure
             with noted(self.notes, block):
                 result = self.worker.measure(block)
+            self.metrics.add(result)
         except GoldsieveError as error:
             result = error
         return pa.table({"result": pa.array([pickle.dumps(result)], type=pa.binary())})

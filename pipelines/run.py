@@ -25,6 +25,7 @@ from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
+from pipelines.run_log import event, run_log
 from pipelines.sources import SourceSpec, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
 from quality.presets import scale_warnings
@@ -72,6 +73,7 @@ def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = Tr
                 yield batch
 
         result = lake.ingest(name, scope, counted())
+    event("ingest", **vars(result))
     if files and held.all:
         lake.remember_listing(name, scope, digest)
     return result
@@ -199,8 +201,11 @@ def recorded_run(lake: Lake, command: str, recipe: Recipe | None, engine: str) -
         )
         counts: dict[str, Any] = {}
         status = "failed"
+        facts = {"recipe": recipe.name, "recipe_digest": recipe.digest} if recipe else {}
         try:
-            yield run_id, counts
+            with run_log(lake, run_id, command=command, engine=engine, **facts):
+                yield run_id, counts
+                event("counts", **{name: value for name, value in counts.items() if name != "passes"})
             status = "done"
         except KeyboardInterrupt:
             status = "stopped"
@@ -241,7 +246,7 @@ def run_recipe(
             exported = lake.outlast(lambda: export_tier(lake, recipe, reporter, run_id, overwrite=overwrite))
         tiers = lake.outlast(lambda: tier_counts(lake))
         result = RunResult(run_id, ingested, measured, tiers, exported, rewritten, sum(tiers.values()), tiers.get("rejected", 0))
-        counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[vars(p) for p in measured])
+        counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[p.as_dict() for p in measured])
         counts.update({"captions": rewritten} if rewritten else {})
     return result
 

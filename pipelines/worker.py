@@ -3,10 +3,12 @@
 The same function serves the inline and the Ray engine.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from pipelines.operate import ColumnRows, MediaRow, run_operator
 from pipelines.passes import KeyedBy, Pass
 from pipelines.pending import KEY, TODO
 from pipelines.reader import Reader
+from pipelines.timing import NOTHING, READ, WRITE, Stopwatch, Timing, kinds, peak_memory
 
 OPENCV_ADVICE = "apt-get install libgl1 libglib2.0-0"
 
@@ -59,9 +62,10 @@ class BlockResult:
     samples: int
     failed: int
     outcomes: tuple[Outcome, ...]
+    timing: Timing = NOTHING
 
 
-Measured = tuple[list[dict[str, Any]], list[Any], int]
+Measured = tuple[list[dict[str, Any]], list[Any], int, Timing]
 Started = list[tuple[int, "Future[Measured]"]]
 """A block in work: the rows of each slice, and what will come of it."""
 
@@ -108,9 +112,10 @@ class Worker:
         """Wait for a block and write its parts."""
         media_rows: list[dict[str, Any]] = []
         collected = [_Collected() for _ in self.task.run.uses]
-        samples = failed = 0
+        samples, failed, timing = 0, 0, NOTHING
         for rows, part in started:
-            facts, results, bad = part.result()
+            facts, results, bad, took = part.result()
+            timing += took
             media_rows += facts
             for into, (keys, columns, own, first) in zip(collected, results, strict=True):
                 into.keys += keys
@@ -121,11 +126,11 @@ class Worker:
             failed += bad
             if on_rows:
                 on_rows(rows, bad)
-        return self._write(media_rows, collected, samples, failed)
+        return self._write(media_rows, collected, samples, failed, timing)
 
     def _measure_columns(self, rows: pa.Table) -> Measured:
         """A slice of a pass that reads columns only: they stay in Arrow, so that heads over embeddings are matrix work."""
-        keys = [uuid.UUID(key) for key in rows[KEY].to_pylist()]
+        watch, keys = Stopwatch(), [uuid.UUID(key) for key in rows[KEY].to_pylist()]
         todo = rows[TODO].to_numpy()
         results: list[tuple[list[uuid.UUID], list[Columns], int, str | None]] = []
         failed: set[int] = set()
@@ -135,23 +140,24 @@ class Worker:
                 results.append(([], [], 0, None))
                 continue
             table = (rows if len(mine) == len(keys) else rows.take(mine)).select(list(use.operator.reads.columns))
-            columns = run_operator(use.operator, run, Batch(table, ColumnRows(table)))
+            columns = watch.timed(use.name, partial(run_operator, use.operator, run, Batch(table, ColumnRows(table))))
             bad = [(j, error) for j, error in zip(mine.tolist(), columns["error"].to_pylist(), strict=True) if error is not None]
             failed.update(j for j, _ in bad)
             results.append(([keys[j] for j in mine], [columns], len(bad), bad[0][1] if bad else None))
-        return [], results, len(failed)
+        return [], results, len(failed), watch.timing()
 
     def _measure_media(self, rows: pa.Table) -> Measured:
         facts: list[dict[str, Any]] = []
         results: list[tuple[list[uuid.UUID | None], list[Columns], int, str | None]] = [([], [], 0, None) for _ in self.functions]
         failed: set[int] = set()
-        for batch_start, records, samples in self._batches(rows.to_pylist(), facts):
+        watch = Stopwatch()
+        for batch_start, records, samples in self._batches(rows.to_pylist(), facts, watch):
             for i, (use, run) in enumerate(zip(self.task.run.uses, self.functions, strict=True)):
                 mine = [j for j, record in enumerate(records) if record[TODO] >> i & 1 and record["key"] is not None]
                 if not mine:
                     continue
                 batch = _batch(use.operator, [records[j] for j in mine], [samples[j] for j in mine])
-                columns = run_operator(use.operator, run, batch)
+                columns = watch.timed(use.name, partial(run_operator, use.operator, run, batch), (samples[j] for j in mine))
                 errors = columns["error"].to_pylist()
                 bad = [j for j, error in zip(mine, errors, strict=True) if error is not None]
                 own = [j for j in bad if samples[j].media_error is None]
@@ -160,17 +166,20 @@ class Worker:
                 keys, found, count, earlier = results[i]
                 results[i] = ([*keys, *(records[j]["key"] for j in mine)], [*found, columns], count + len(own), earlier or first)
             failed.update(batch_start + j for j, record in enumerate(records) if record["key"] is None)
-        return facts, results, len(failed)
+            watch.finished([(sample.seconds, str(record["sample_id"])) for record, sample in zip(records, samples, strict=True)])
+        return facts, results, len(failed), watch.timing()
 
     def _batches(
-        self, records: list[dict[str, Any]], facts: list[dict[str, Any]]
+        self, records: list[dict[str, Any]], facts: list[dict[str, Any]], watch: Stopwatch
     ) -> Iterator[tuple[int, list[dict[str, Any]], list[MediaRow]]]:
         """Rows with their media opened, in batches bounded by memory; ``facts`` collects rows for the table ``media``."""
         start = size = 0
         batch: list[dict[str, Any]] = []
         samples: list[MediaRow] = []
         for record in records:
-            sample, needed = self._open(record, facts)
+            before = watch.seconds[READ]
+            sample, needed = watch.timed(READ, partial(self._open, record, facts))
+            sample.seconds = watch.seconds[READ] - before
             if batch and size + needed > BATCH_BYTES:
                 yield start, batch, samples
                 start, batch, samples, size = start + len(batch), [], [], 0
@@ -243,9 +252,12 @@ class Worker:
             facts.append({**fact, "media_hash": digest, "byte_length": file.size, "error": message})
         return MediaRow(record, media, message)
 
-    def _write(self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int) -> BlockResult:
-        task = self.task
+    def _write(
+        self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int, timing: Timing
+    ) -> BlockResult:
+        task, started = self.task, time.perf_counter()
         parts = []
+        errors: dict[str, dict[str, int]] = {}
         if media_rows:
             parts.append(media_part(task.data, media_rows))
         outcomes = []
@@ -256,8 +268,11 @@ class Worker:
             merged = {name: pa.concat_arrays([c[name] for c in got.columns]) for name in [*adds.names, "error"]}
             part = signal_part(task.data, f"signal_{use.name}", adds, uuids(got.keys), use.fingerprint, task.run_id, merged)
             parts.append(part)
+            if part.errors:
+                errors[use.name] = kinds(merged["error"].to_pylist())
             outcomes.append(Outcome(use.name, part.rows, part.errors, got.own_errors, got.first_error))
-        return BlockResult(tuple(parts), samples, failed, tuple(outcomes))
+        timing += Timing({WRITE: time.perf_counter() - started}, (), peak_memory(), errors)
+        return BlockResult(tuple(parts), samples, failed, tuple(outcomes), timing)
 
 
 def content_key(keyed_by: KeyedBy, record: Mapping[str, Any], media: uuid.UUID) -> uuid.UUID:
