@@ -13,10 +13,23 @@ import tempfile
 import time
 from pathlib import Path
 
+from pyarrow.fs import FileSelector, S3FileSystem
+
 from benchmarks.common import DATA, GOLDSIEVE, Checks, differing, files, lake_content, write_recipe
 from benchmarks.servers import KEYS, Nodes, find_program, new_database, postgres, s3
 from manifests import create_lake
 from manifests.address import lake_address
+from manifests.storage import filesystem
+
+
+IN_A_PASS_S = 4.0
+"""Every other kill comes at most so many seconds after the first block was begun; the others at any moment of the run."""
+
+
+def noted(data: str) -> bool:
+    """Whether a worker has begun a block of a lake."""
+    system, path = filesystem(f"{data}/inflight")
+    return bool(system.get_file_info(FileSelector(path, allow_not_found=True)))
 
 
 def main() -> None:
@@ -57,8 +70,6 @@ def main() -> None:
 
     with postgres() as server, s3() as store:
         os.environ.update(KEYS, AWS_ENDPOINT_URL=store)
-        from pyarrow.fs import S3FileSystem
-
         S3FileSystem(endpoint_override=store, region="us-east-1", allow_bucket_creation=True).create_dir("lakes")
         nodes = Nodes()
         try:
@@ -71,17 +82,21 @@ def main() -> None:
                 process = start(path, "--address", nodes.address)
                 note = ""
                 if n >= 0:
-                    time.sleep(after := chance.uniform(0.2, 0.8) * took)
+                    since = "the first block" if n % 2 else "the start"
+                    if n % 2:
+                        while process.poll() is None and not noted(f"s3://lakes/{name}"):
+                            time.sleep(0.05)
+                    time.sleep(after := chance.uniform(0, 1) * (IN_A_PASS_S if n % 2 else took))
                     running = process.poll() is None
                     nodes.kill(node)
-                    note = f"node killed after {after:.1f} s" + ("" if running else ", TOO LATE")
+                    note = f"node killed {after:.1f} s after {since}" + ("" if running else ", TOO LATE")
                 told = end(process, name)
                 took = took or time.monotonic() - started
                 if n < 0:
                     nodes.kill(node)
                     note = f"undisturbed, {took:.1f} s"
                 elif "went away" in told:
-                    note += " in a pass"
+                    note += ", in a pass"
                 unlike = differing(wanted, lake_content(lake))
                 check(f"{name}: {note}; tables that differ, of {len(wanted)}", unlike or 0, "0", not unlike)
                 unlike = differing(shards, files(folder / name / "gold"))
