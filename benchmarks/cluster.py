@@ -21,7 +21,6 @@ from manifests import create_lake
 from manifests.address import lake_address
 from manifests.storage import filesystem
 
-
 IN_A_PASS_S = 4.0
 """Every other kill comes at most so many seconds after the first block was begun; the others at any moment of the run."""
 
