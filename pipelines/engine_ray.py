@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import pickle
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from pipelines.isolation import Isolated
 from pipelines.journal import noted
 from pipelines.ray_metrics import Metrics
 from pipelines.ray_nodes import alive, node_lost
+from pipelines.stall import stall_limit
 from pipelines.worker import BlockResult, Task, Worker
 
 GPU_THREADS = 4
@@ -182,7 +184,7 @@ class _Measure:
         self.notes = notes
         self.failure: GoldsieveError | None = None
         try:
-            self.worker = Worker(task)
+            self.worker = Worker(task, stall_limit())
             self.metrics = Metrics()
         except GoldsieveError as error:  # a missing package or weight: said by the driver in its own words
             self.failure = error
@@ -201,7 +203,7 @@ class _Measure:
 
 
 def _measure_once(task: Task, rows: pa.Table) -> BlockResult:
-    worker = Worker(task)
+    worker = Worker(task, stall_limit(alone=True))
     try:
         return worker.measure(rows)
     finally:
@@ -209,5 +211,8 @@ def _measure_once(task: Task, rows: pa.Table) -> BlockResult:
 
 
 def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    """The first line, and the last one, where a traceback has what went wrong."""
+    lines = [line for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[0][:200] + (f" ... {lines[-1].strip()[:300]}" if "Traceback" in str(error) or "creation task" in lines[0] else "")
