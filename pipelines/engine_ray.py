@@ -75,7 +75,8 @@ class RayEngine:
                 store = {name: os.environ[name] for name in STORE_VARIABLES if name in os.environ}
                 options |= {"address": address, "runtime_env": {"py_modules": folders, "env_vars": store}}
             else:
-                options["num_cpus"] = usable_cores()
+                # "local": a cluster that happens to run on this machine is joined only when it is asked for.
+                options |= {"address": "local", "num_cpus": usable_cores()}
             ray.init(**options)
         self._nodes = alive(ray)
         context = ray.data.DataContext.get_current()

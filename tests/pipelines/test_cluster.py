@@ -77,6 +77,16 @@ def test_a_node_that_is_killed_changes_nothing(tmp_path: Path, pictures: Path, n
     assert SECRET not in told
 
 
+@pytest.mark.ray
+def test_a_cluster_is_joined_only_when_it_is_named(nodes: servers.Nodes) -> None:
+    code = (
+        "from pipelines.engine_ray import RayEngine; import ray; e = RayEngine(); print(ray.get_runtime_context().gcs_address); e.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.strip()
+    assert nodes.address not in done.stdout
+
+
 def notes(system: object, path: str) -> list[str]:
     from pyarrow.fs import FileSelector
 
