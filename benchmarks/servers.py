@@ -116,6 +116,11 @@ class Nodes:
     def address(self) -> str:
         return str(self._cluster.address)
 
+    @property
+    def session(self) -> Path:
+        """Where this cluster keeps its logs."""
+        return Path(self._cluster.head_node.get_session_dir_path())
+
     def add(self, cpus: int = 1) -> Any:
         return self._cluster.add_node(num_cpus=cpus)
 
