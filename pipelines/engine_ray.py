@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.errors import GoldsieveError
+from manifests.errors import GoldsieveError, UsageError
 from manifests.storage import is_remote
 from operators.near_duplicates import Group
 from pipelines.duplicates_ray import kept_rows_in
@@ -77,7 +77,13 @@ class RayEngine:
             else:
                 # "local": a cluster that happens to run on this machine is joined only when it is asked for.
                 options |= {"address": "local", "num_cpus": usable_cores()}
-            ray.init(**options)
+            try:
+                ray.init(**options)
+            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+                raise UsageError(
+                    f"The Ray cluster at {address} cannot be joined: {_reason(error)} Is it up? If it asks for a token (Ray's default "
+                    "since 2.60), set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN here and on its nodes."
+                ) from error
         self._nodes = alive(ray)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -98,6 +104,7 @@ class RayEngine:
 
     def run(self, task: Task, rows: pa.Table, notes: str | None, on_rows: OnRows) -> Iterator[BlockResult]:
         gpus = task.run.gpus
+        self._nodes = alive(self._ray)  # some may have come since the last pass
         if not (gpus or task.run.reads_media) and rows.num_rows <= SMALL_ROWS:
             yield from InlineEngine().run(task, rows, notes, on_rows)
             return

@@ -16,7 +16,9 @@ from benchmarks import servers
 from benchmarks.common import differing, files, lake_content, write_recipe
 from manifests import create_lake
 from manifests.address import lake_address
+from manifests.errors import UsageError
 from manifests.storage import filesystem
+from pipelines.engine_ray import RayEngine
 from pipelines.progress import Reporter
 from pipelines.ray_nodes import node_lost
 from pipelines.run import run_recipe
@@ -84,6 +86,18 @@ def test_a_cluster_is_joined_only_when_it_is_named(nodes: servers.Nodes) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert done.stdout.strip()
     assert nodes.address not in done.stdout
+
+
+def test_a_cluster_that_cannot_be_joined_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at host:1")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(UsageError, match="host:1 cannot be joined.* RAY_AUTH_TOKEN"):
+        RayEngine("host:1")
 
 
 def notes(system: object, path: str) -> list[str]:
