@@ -81,8 +81,8 @@ class RayEngine:
                 ray.init(**options)
             except (ConnectionError, ray.exceptions.AuthenticationError) as error:
                 raise UsageError(
-                    f"The Ray cluster at {address} cannot be joined: {_reason(error)} Is it up? If it asks for a token (Ray's default "
-                    "since 2.60), set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN here and on its nodes."
+                    f"The Ray cluster at {address} cannot be joined: {_reason(error)} Is it up? If it asks for a token (Ray 2.60 "
+                    "does), set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN here and on its nodes."
                 ) from error
         self._nodes = alive(ray)
         context = ray.data.DataContext.get_current()

@@ -96,7 +96,7 @@ def test_a_cluster_that_cannot_be_joined_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(ray, "init", refuse)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(UsageError, match="host:1 cannot be joined.* RAY_AUTH_TOKEN"):
+    with pytest.raises(UsageError, match=r"host:1 cannot be joined.* RAY_AUTH_TOKEN"):
         RayEngine("host:1")
 
 
