@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests import Lake, open_lake
+from manifests.digest import digest, relations
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -70,20 +71,14 @@ def write_recipe(path: Path, *, lake: Path, sources: Sequence[Mapping[str, Any]]
 
 def content(lake: Lake) -> dict[str, str]:
     """Rows and an order-free digest of every table and of ``wide``, without what `UNLIKE` names."""
-    tables = [
-        row["name"] for row in lake.rows("SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'lake' AND NOT temporary")
-    ]
     found = {}
-    for table in [*sorted(tables), "wide"]:
-        unlike = UNLIKE.get(table, ("run_id",) if table.startswith("signal_") else ("ingested_at",) if table == "wide" else ())
-        if unlike == "*":
+    for table in relations(lake.connection):
+        if table == "samples":  # it is in ``wide``
             continue
-        columns = [c for c in lake.query(f'SELECT * FROM "{table}" LIMIT 0').schema.names if c not in unlike]
-        row = ", ".join(f'"{c}"' for c in columns)
-        # A hash of each row, added up: equal for equal rows in any order, and counting copies.
-        digest = f"sum(CAST(md5_number_lower(CAST(row({row}) AS VARCHAR)) AS HUGEINT))"
-        rows, total = lake.connection.execute(f'SELECT count(*), {digest} FROM "{table}"').fetchone() or (0, 0)
-        found[table] = f"{rows} rows {total or 0:x}"
+        unlike = UNLIKE.get(table, ("run_id",) if table.startswith("signal_") else ("ingested_at",) if table == "wide" else ())
+        if unlike != "*":
+            of = digest(lake.connection, table, tuple(unlike))
+            found[table] = f"{of.rows} rows {of.hash}"
     return found
 
 

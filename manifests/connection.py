@@ -10,7 +10,7 @@ import duckdb
 
 from manifests.address import LakeAddress
 from manifests.errors import LakeError, LakeMissingError
-from manifests.storage import is_remote, secret_sql
+from manifests.storage import ATTEMPTS, is_remote, secret_sql
 
 ALIAS = "lake"
 """Name the lake has inside every connection."""
@@ -60,6 +60,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
     if is_remote(address.data):
         load_extension(connection, "httpfs")
+        connection.execute(f"SET http_retries = {ATTEMPTS}")
         if address.data.startswith("s3://"):
             load_extension(connection, "aws")
             connection.execute(secret_sql())

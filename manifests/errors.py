@@ -8,7 +8,9 @@
     |   |-- SqlError               an expression or query that is unsafe or does not bind
     |   `-- MissingDependencyError an optional package is not installed (names the install command)
     |-- LakeError                  the lake cannot be opened, or is of an unknown format
-    |   `-- LakeBusyError          another run holds the lake (names the holder)
+    |   |-- LakeBusyError          another run holds the lake (names the holder)
+    |   |-- CatalogDownError       the catalog's server cannot be reached
+    |   `-- StorageError           a part cannot be written: the disk is full, the object store fails
     |-- Interrupted                Ctrl-C; exit code 130: safe to rerun
     |-- MediaError                 one sample's bytes cannot be read or decoded; becomes the sample's error
     |-- PromiseError               an operator returned other columns, types or lengths than it promised
@@ -56,6 +58,14 @@ class LakeError(GoldsieveError):
 
 class LakeBusyError(LakeError):
     """Another process writes to the lake."""
+
+
+class CatalogDownError(LakeError):
+    """The server that has the catalog cannot be reached."""
+
+
+class StorageError(LakeError):
+    """The place of the lake's data does not take it."""
 
 
 class Interrupted(GoldsieveError):

@@ -3,6 +3,7 @@
 A part that no transaction registered is invisible; ``goldsieve gc`` collects it.
 """
 
+import contextlib
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.errors import StorageError
 from manifests.schema import MEDIA
 from manifests.storage import filesystem, is_remote
 
@@ -66,13 +68,26 @@ def write_part(data: str, table: str, rows: pa.Table) -> Part:
     name = f"part-{uuid.uuid4()}.parquet"
     # An object store shows a file when it is complete. On a disk it gets its name only then.
     started = f"{folder}/{name}" if is_remote(data) else f"{folder}/.{name}"
-    system.create_dir(folder, recursive=True)
-    with system.open_output_stream(started) as out:
-        pq.write_table(rows, out, compression="zstd", row_group_size=ROW_GROUP)
-    if not is_remote(data):
-        system.move(started, f"{folder}/{name}")
+    try:
+        system.create_dir(folder, recursive=True)
+        with system.open_output_stream(started) as out:
+            pq.write_table(rows, out, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True)
+        if not is_remote(data):
+            system.move(started, f"{folder}/{name}")
+    except OSError as error:
+        with contextlib.suppress(OSError):  # on a full disk every byte counts
+            system.delete_file(started)
+        raise StorageError(
+            f"A part of {table} cannot be written to {os.path.join(data, 'main', table)}: {_reason(error)} "
+            "What was stored before is safe; mend that and run again."
+        ) from error
     errors = rows.num_rows - rows.column("error").null_count if "error" in rows.column_names else 0
     return Part(table, os.path.join(data, "main", table, name), rows.num_rows, errors)
+
+
+def _reason(error: OSError) -> str:
+    text = os.strerror(error.errno) if error.errno else str(error).strip().splitlines()[0][:300]
+    return text.rstrip(".") + "."
 
 
 def uuids(values: list[uuid.UUID | None]) -> pa.Array:

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pyarrow.fs
 
+ATTEMPTS = 8
+"""Requests that time out or are answered with 5xx or "slow down" are tried so often, with pauses that double."""
+
 
 def is_remote(data: str) -> bool:
     """Whether ``data`` is no folder of this machine."""
@@ -23,7 +26,13 @@ def filesystem(data: str) -> tuple[pyarrow.fs.FileSystem, str]:
         found, path = pyarrow.fs.FileSystem.from_uri(data)
         return found, path.rstrip("/")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    store = pyarrow.fs.S3FileSystem(endpoint_override=endpoint(), region=region)
+    store = pyarrow.fs.S3FileSystem(
+        endpoint_override=endpoint(),
+        region=region,
+        retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        connect_timeout=10,
+        request_timeout=60,
+    )
     return store, data.removeprefix("s3://").rstrip("/")
 
 

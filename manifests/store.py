@@ -8,9 +8,9 @@ import platform
 import sqlite3
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -23,12 +23,14 @@ from manifests.connection import ALIAS, confine, connect, identifier, quote
 from manifests.errors import LakeError, LakeMissingError, SqlError
 from manifests.explode import Exploded, explode_clips
 from manifests.ingest import IngestResult, ingest_references
-from manifests.lease import lease_of
+from manifests.lease import Lease, lease_of
+from manifests.outage import outlast, outlasting
 from manifests.parts import Part
 from manifests.storage import is_remote
 from manifests.tables import create_tables, ensure_signal_table, migrate, require_current, signal_table
 from manifests.wide import create_wide, current_operators, used_operators
 
+R = TypeVar("R")
 DATA_TABLES = ("refs", "media", "labels", "captions", "protected")
 """With the signal tables: what tiers are computed from."""
 
@@ -122,6 +124,8 @@ class Lake:
     def __init__(self, address: LakeAddress, connection: DuckDBPyConnection) -> None:
         self.address = address
         self.connection = connection
+        self.lease: Lease | None = None
+        self.transaction_id = ""
 
     def __enter__(self) -> "Lake":
         return self
@@ -133,9 +137,11 @@ class Lake:
         self.connection.close()
 
     @property
-    def notes(self) -> Path | None:
-        """Where workers note what they are measuring (`pipelines.journal`); None for a lake without a folder of its own."""
-        return self.address.folder / "inflight" if self.address.folder else None
+    def notes(self) -> str | None:
+        """Where workers note what they are measuring (`pipelines.journal`); None for a lake without a place that they share."""
+        if is_remote(self.address.data):
+            return f"{self.address.data}inflight"
+        return str(self.address.folder / "inflight") if self.address.folder else None
 
     # reading
 
@@ -201,18 +207,27 @@ class Lake:
 
     # writing
 
+    def outlast(self, work: Callable[[], R]) -> R:
+        """Do something that may be done again from its beginning; a shared catalog that goes away meanwhile is waited for."""
+        return outlast(self.lease, work)
+
     @contextlib.contextmanager
     def writing(self, purpose: str, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the lake's writer lease. Raises `LakeBusyError` naming the holder."""
-        with lease_of(self.address, purpose, wait_s):
-            yield
+        with lease_of(self.address, purpose, wait_s) as self.lease:
+            try:
+                yield
+            finally:
+                self.lease = None
 
     @contextlib.contextmanager
     def transaction(self, message: str) -> Iterator[DuckDBPyConnection]:
         """One snapshot: all of the body or nothing. ``message`` is shown by ``goldsieve snapshots``."""
         self.connection.execute("BEGIN")
         try:
-            self.connection.execute(f"CALL ducklake_set_commit_message('{ALIAS}', 'goldsieve', {quote(message)})")
+            self.transaction_id = str(uuid.uuid4())
+            told = f"{quote(message)}, extra_info => {quote(self.transaction_id)}"
+            self.connection.execute(f"CALL ducklake_set_commit_message('{ALIAS}', 'goldsieve', {told})")
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:
@@ -262,6 +277,7 @@ class Lake:
         samples, errors = counts or (0, 0)
         return IngestResult(source, 0, 0, samples, 0, errors)
 
+    @outlasting
     def set_current(
         self, operator: str, fingerprint: str, version: str, settings: str, scope: str, keyed_by: str, schema: pa.Schema
     ) -> None:
@@ -274,11 +290,12 @@ class Lake:
         with self.transaction(f"operator {operator} {version}") as connection:
             ensure_signal_table(connection, schema, operator)
             connection.execute(
-                "INSERT INTO operator_versions VALUES (?, ?, ?, ?, ?, ?, ?, now())",
+                f"INSERT INTO operator_versions VALUES (?, ?, ?, ?, ?, ?, ?, {_after('recorded_at', 'operator_versions')})",
                 [operator, fingerprint, version, settings, scope, keyed_by, columns],
             )
             create_wide(connection)
 
+    @outlasting
     def commit(self, parts: Iterable[Part], message: str) -> None:
         """Register parts in one transaction. A key that is already there, or twice in the parts, is kept once."""
         by_table: dict[str, list[str]] = defaultdict(list)
@@ -292,6 +309,7 @@ class Lake:
             with contextlib.suppress(OSError):  # what stays behind is collected by gc
                 os.unlink(path)
 
+    @outlasting
     def replace_signal(self, operator: str, parts: Sequence[Part], fingerprint: str, input_digest: str, run_id: uuid.UUID) -> None:
         """A corpus operator's new answer takes the place of its old one."""
         with self.transaction(f"measure {operator}") as connection:
@@ -302,6 +320,7 @@ class Lake:
             snapshot = self.snapshot()
             connection.execute("INSERT INTO corpus_runs VALUES (?, ?, ?, ?, ?)", [operator, fingerprint, input_digest, snapshot, run_id])
 
+    @outlasting
     def write_tiers(
         self, recipe: str, digest: str, rules: Mapping[str, Any], select_sql: str, run_id: uuid.UUID, data_version: int
     ) -> None:
@@ -312,11 +331,13 @@ class Lake:
             connection.execute(
                 f"INSERT INTO tiers SELECT sample_id, tier, failed_rules, ?, ? FROM ({select_sql}) ORDER BY sample_id", [recipe, digest]
             )
+            later = _after("applied_at", "tierings")
             connection.execute("DELETE FROM tierings WHERE recipe = ?", [recipe])
             connection.execute(
-                "INSERT INTO tierings VALUES (?, ?, ?, ?, ?, now())", [recipe, digest, json.dumps(rules), data_version, run_id]
+                f"INSERT INTO tierings VALUES (?, ?, ?, ?, ?, {later})", [recipe, digest, json.dumps(rules), data_version, run_id]
             )
 
+    @outlasting
     def add_captions(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append attempts at captions (columns of the table ``captions``)."""
         if not rows:
@@ -337,6 +358,7 @@ class Lake:
             )
         return run_id
 
+    @outlasting
     def end_run(self, run_id: uuid.UUID, status: str, counts: Mapping[str, Any]) -> None:
         """Record how a run ended: 'done', 'stopped' or 'failed'."""
         with self.transaction(f"end run: {status}") as connection:
@@ -345,6 +367,7 @@ class Lake:
                 [status, json.dumps(counts), self.snapshot(), run_id],
             )
 
+    @outlasting
     def record_export(self, export: Mapping[str, Any], shards: pa.Table) -> None:
         """One finished export and its shards (columns of the tables ``exports`` and ``shards``)."""
         with self.transaction(f"export to {export['directory']}") as connection:
@@ -354,6 +377,7 @@ class Lake:
             connection.execute("INSERT INTO shards BY NAME SELECT * FROM new_shards")
             connection.unregister("new_shards")
 
+    @outlasting
     def confirm_export(self, export_id: str, snapshot: int) -> None:
         """An export that was made of an earlier snapshot is what this snapshot gives, too."""
         with self.transaction("export is up to date") as connection:
@@ -363,15 +387,22 @@ class Lake:
         """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
         return compact(self.connection)
 
-    def forget_failures(self, operators: Sequence[str] | None = None) -> int:
+    @staticmethod
+    def failed_sql(error: str = "") -> str:
+        """Condition on a failed result; ``error``: text that its error has, numbers in it as they are or as N."""
+        text = quote(error.lower())
+        kind = f" AND (contains(lower(\"error\"), {text}) OR contains(lower(regexp_replace(\"error\", '[0-9]+', 'N', 'g')), {text}))"
+        return '"error" IS NOT NULL' + (kind if error else "")
+
+    def forget_failures(self, operators: Sequence[str] | None = None, error: str = "") -> int:
         """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
         total = 0
         names = [o.name for o in current_operators(self.connection)]
         with self.transaction("retry") as connection:
             tables = [signal_table(n) for n in names if operators is None or n in operators]
             for table in tables + (["media"] if operators is None else []):
-                total += int(self.value(f'SELECT count(*) FROM {identifier(table)} WHERE "error" IS NOT NULL') or 0)
-                connection.execute(f'DELETE FROM {identifier(table)} WHERE "error" IS NOT NULL')
+                total += int(self.value(f"SELECT count(*) FROM {identifier(table)} WHERE {self.failed_sql(error)}") or 0)
+                connection.execute(f"DELETE FROM {identifier(table)} WHERE {self.failed_sql(error)}")
             if operators is None:
                 connection.execute("DELETE FROM listings")  # what listing could not read may be readable now
         return total
@@ -416,6 +447,11 @@ def _register(connection: DuckDBPyConnection, table: str, paths: list[str]) -> l
         """
     )
     return paths
+
+
+def _after(column: str, table: str) -> str:
+    """SQL of now, or of a moment after the latest there is: the last row stays the last when a clock was set back."""
+    return f"(SELECT greatest(now(), coalesce(max({column}) + INTERVAL 1 MICROSECOND, now())) FROM {table})"
 
 
 def _version(package: str) -> str:

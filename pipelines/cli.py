@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from manifests.errors import GoldsieveError, Interrupted, UsageError
-from pipelines import cli_captions, cli_compare, cli_decide, cli_inspect, cli_look, cli_models
+from pipelines import cli_captions, cli_compare, cli_decide, cli_inspect, cli_lake, cli_look, cli_models
 from pipelines.cli_output import cell, debugging, emit_json, emit_rows, fail, out
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
@@ -198,12 +198,12 @@ def measure(
         uses = default_uses(operators or (), opened)
         only = sample_sql(sample) if sample else ""
         results = measure_with(opened, uses, engine, address, run_id, Reporter(quiet=quiet), only)
-        counts.update(passes=[vars(r) for r in results])
+        counts.update(passes=[r.as_dict() for r in results])
         samples, failed = opened.connection.execute('SELECT count(*), count("error") FROM wide').fetchone() or (0, 0)
     if not results:
         out().print("Nothing to measure: every sample has these signals.")
     else:
-        emit_rows([vars(result) for result in results])
+        emit_rows([result.row() for result in results])
     _check_errors(samples, failed, max_error_rate, lake)
 
 
@@ -320,35 +320,6 @@ def run(
 
 
 @app.command()
-def retry(
-    lake: LakeArgument,
-    operators: Annotated[
-        list[str] | None, typer.Argument(help="Only failures of these operators; download: of URLs. Default: all, and unreadable files.")
-    ] = None,
-    engine: EngineOption = "ray",
-    address: AddressOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Measure again what failed: after a disk came back, a package was installed, an operator mended. Failed URLs are fetched again.
-
-    Example: goldsieve retry ./lake image_quality
-
-    Example: goldsieve retry ./lake download
-    """
-    from manifests import open_lake
-    from pipelines.progress import Reporter
-    from pipelines.run import recorded_run, retry_failures
-
-    with open_lake(lake, read_only=False) as opened, recorded_run(opened, "retry", None, engine) as (run_id, counts):
-        forgotten, results = retry_failures(opened, operators or None, engine, address, run_id, Reporter(quiet=quiet))
-        counts.update(retried=forgotten)
-        still = opened.value('SELECT count("error") FROM wide')
-    out().print(f"Tried {cell(forgotten)} failed results again; {cell(still)} samples still carry an error.")
-    if results:
-        emit_rows([vars(result) for result in results])
-
-
-@app.command()
 def gc(
     lake: LakeArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,
@@ -377,6 +348,7 @@ cli_decide.register(app)
 cli_captions.register(app)
 cli_look.register(app)
 cli_compare.register(app)
+cli_lake.register(app)
 cli_models.register(app)
 
 

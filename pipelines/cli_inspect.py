@@ -1,4 +1,4 @@
-"""Commands that look: status, sql, why, snapshots, verify, operators, doctor."""
+"""Commands that look: status, sql, why, snapshots, verify, operators."""
 
 import sys
 from pathlib import Path
@@ -13,9 +13,12 @@ LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+TITLES = {"time": "where the time went (seconds over all threads)", "slowest": "slowest to read and decode"}
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    for command in (status, sql, why, snapshots, verify, operators, doctor):
+    for command in (status, sql, why, snapshots, verify, operators):
         app.command()(command)
 
 
@@ -35,10 +38,12 @@ def status(lake: LakeArgument, as_json: JsonOption = False) -> None:
     out().print(f"{facts['lake']}: {cell(facts['samples'])} samples, snapshot {facts['snapshot']}", markup=False)
     if facts["vanished"]:
         out().print(f"{cell(facts['vanished'])} samples have vanished from their sources (still in the table samples).")
-    for title in ("sources", "tiers", "failed_rules", "operators", "errors", "runs", "exports"):
+    for title in ("sources", "tiers", "failed_rules", "operators", "errors", "time", "slowest", "runs", "exports"):
         if facts[title]:
-            out().print(f"\n{title.replace('_', ' ')}", style="bold")
-            emit_rows([{k: v for k, v in row.items() if k not in ("run_id", "counts", "example")} for row in facts[title]])
+            out().print(f"\n{TITLES.get(title, title.replace('_', ' '))}", style="bold")
+            emit_rows(
+                [{k: v for k, v in row.items() if k not in ("run_id", "counts", "example", "sample_id", "uri")} for row in facts[title]]
+            )
 
 
 def sql(
@@ -165,19 +170,3 @@ def operators(as_json: JsonOption = False) -> None:
 
     found = rows([operator() for operator in available().values()])
     emit_rows(found if as_json else [{k: row[k] for k in ("operator", "column", "unit", "doc")} for row in found], as_json)
-
-
-def doctor(
-    lake: Annotated[str | None, typer.Argument(help="Also check this lake.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the environment: packages, versions, extensions, cores, memory.
-
-    Example: goldsieve doctor ./lake
-    """
-    from pipelines.doctor import examine
-
-    findings = examine(lake)
-    emit_rows([vars(finding) for finding in findings], as_json)
-    if not all(finding.ok for finding in findings):
-        fail("something is wrong with this installation or lake; the table says what to do.", 3)

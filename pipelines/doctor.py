@@ -1,4 +1,4 @@
-"""Is this installation, and a lake, in order?"""
+"""Is this installation in order?"""
 
 import importlib
 import importlib.util
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from manifests import open_lake
 from manifests.address import local_lake
 from manifests.connection import connect
 from manifests.errors import GoldsieveError
@@ -40,13 +39,11 @@ class Finding:
     detail: str
 
 
-def examine(lake: str | None = None) -> list[Finding]:
-    """All checks; those of a lake too when one is named."""
+def examine() -> list[Finding]:
+    """All checks of the installation (`pipelines.doctor_lake` has those of a lake)."""
     findings = [_one_root(), _python()]
     findings += [_distribution(name) for name in DISTRIBUTIONS]
     findings += [_opencv(), _extensions(), _operators(), Finding("cores", True, str(usable_cores())), Finding("memory", True, _memory())]
-    if lake is not None:
-        findings += _lake(lake)
     return findings
 
 
@@ -104,23 +101,3 @@ def _operators() -> Finding:
 
 def _memory() -> str:
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
-
-
-def _lake(lake: str) -> list[Finding]:
-    try:
-        with open_lake(lake, read_only=False) as opened:
-            samples = opened.value("SELECT count(*) FROM wide")
-            interrupted = opened.value("SELECT count(*) FROM runs WHERE status = 'running'")
-            orphans = opened.collect_garbage(dry_run=True)
-    except GoldsieveError as error:
-        return [Finding("lake", False, str(error))]
-    findings = [Finding("lake", True, f"{samples:,} samples")]
-    if interrupted:
-        findings.append(
-            Finding(
-                "runs", True, f"{interrupted} runs ended without saying so (killed, or still running); run the same command again to go on"
-            )
-        )
-    if orphans:
-        findings.append(Finding("orphans", True, f"{len(orphans)} files that no snapshot knows; goldsieve gc {lake} deletes them"))
-    return findings

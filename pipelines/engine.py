@@ -5,7 +5,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -33,12 +32,16 @@ class WorkerDied(GoldsieveError):
     """A worker process died. The rows it was measuring are in the journal."""
 
 
+class NodeLost(WorkerDied):
+    """A node of the cluster went with its workers. Its samples are no suspects."""
+
+
 class Engine(Protocol):
     """Runs a pass over its rows."""
 
     @property
     def name(self) -> EngineName: ...
-    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+    def run(self, task: Task, rows: pa.Table, notes: str | None, on_rows: OnRows) -> Iterator[BlockResult]:
         """Results as blocks end, in any order. Raises `WorkerDied` when a process died."""
         ...
 
@@ -48,8 +51,8 @@ class Engine(Protocol):
         """Processors of one worker of a pass that asks for so many GPUs."""
         ...
 
-    def grouping(self, rows: int, folder: Path | None) -> Group | None:
-        """How near duplicates of so many rows are grouped by several machines; None: better in this process. ``folder``: shared."""
+    def grouping(self, rows: int, notes: str | None) -> Group | None:
+        """How near duplicates of so many rows are grouped by several machines; None: better in this process. ``notes``: the lake's."""
         ...
 
     def close(self) -> None: ...
@@ -82,10 +85,10 @@ class InlineEngine:
     def threads(self, gpus: float) -> int:
         return usable_cores()
 
-    def grouping(self, rows: int, folder: Path | None) -> None:
+    def grouping(self, rows: int, notes: str | None) -> None:
         return None
 
-    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+    def run(self, task: Task, rows: pa.Table, notes: str | None, on_rows: OnRows) -> Iterator[BlockResult]:
         with contextlib.closing(Worker(task)) as worker, contextlib.ExitStack() as all_notes:
             ahead: deque[tuple[contextlib.ExitStack, Started]] = deque()
             for block in [*blocks(rows, sizes_for(task)), None]:

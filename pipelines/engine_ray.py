@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import pickle
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,27 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.errors import GoldsieveError
+from manifests.errors import GoldsieveError, UsageError
+from manifests.storage import is_remote
 from operators.near_duplicates import Group
 from pipelines.duplicates_ray import kept_rows_in
-from pipelines.engine import PARTITIONED_ROWS, SLICE_ROWS, EngineName, InlineEngine, OnRows, WorkerDied, blocks, sizes_for, usable_cores
+from pipelines.engine import (
+    PARTITIONED_ROWS,
+    SLICE_ROWS,
+    EngineName,
+    InlineEngine,
+    NodeLost,
+    OnRows,
+    WorkerDied,
+    blocks,
+    sizes_for,
+    usable_cores,
+)
 from pipelines.isolation import Isolated
 from pipelines.journal import noted
+from pipelines.ray_metrics import Metrics
+from pipelines.ray_nodes import alive, node_lost
+from pipelines.stall import stall_limit
 from pipelines.worker import BlockResult, Task, Worker
 
 GPU_THREADS = 4
@@ -29,6 +45,9 @@ wait for Python's lock."""
 
 SMALL_ROWS = 50_000
 """A pass over so few captions or columns is done in the driver before an actor has started."""
+
+STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Sent to the workers; keys are not: each node has its own, or a role."""
 
 PACKAGES = ("manifests", "operators", "quality", "pipelines")
 
@@ -53,10 +72,20 @@ class RayEngine:
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
             if address:
                 folders = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
-                options |= {"address": address, "runtime_env": {"py_modules": folders}}
+                # Where the store is, not who may use it: Ray writes runtime environments to its logs.
+                store = {name: os.environ[name] for name in STORE_VARIABLES if name in os.environ}
+                options |= {"address": address, "runtime_env": {"py_modules": folders, "env_vars": store}}
             else:
-                options |= {"address": "local", "num_cpus": usable_cores()}  # else it would join whatever Ray runs on this machine
-            ray.init(**options)
+                # "local": a cluster that happens to run on this machine is joined only when it is asked for.
+                options |= {"address": "local", "num_cpus": usable_cores()}
+            try:
+                ray.init(**options)
+            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+                raise UsageError(
+                    f"The Ray cluster at {address} cannot be joined: {_reason(error)} Is it up? If it asks for a token (Ray 2.60 "
+                    "does), set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN here and on its nodes."
+                ) from error
+        self._nodes = alive(ray)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -74,8 +103,9 @@ class RayEngine:
         resources: dict[str, float] = self._ray.cluster_resources()
         return resources.get(name, 0.0)
 
-    def run(self, task: Task, rows: pa.Table, notes: Path | None, on_rows: OnRows) -> Iterator[BlockResult]:
+    def run(self, task: Task, rows: pa.Table, notes: str | None, on_rows: OnRows) -> Iterator[BlockResult]:
         gpus = task.run.gpus
+        self._nodes = alive(self._ray)  # some may have come since the last pass
         if not (gpus or task.run.reads_media) and rows.num_rows <= SMALL_ROWS:
             yield from InlineEngine().run(task, rows, notes, on_rows)
             return
@@ -118,8 +148,16 @@ class RayEngine:
                 yield result
         except GoldsieveError:
             raise
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.RayTaskError) as error:
+        except self._ray.exceptions.RayError as error:
+            self._check_nodes(error)
             raise WorkerDied(f"A Ray worker died: {_reason(error)}. Ray's own logs are in /tmp/ray/session_latest/logs.") from error
+
+    def _check_nodes(self, error: BaseException) -> None:
+        """Raises `NodeLost` when a node that was there is gone."""
+        before, lost = self._nodes, node_lost(self._ray, self._nodes, error)
+        self._nodes = alive(self._ray)
+        if lost:
+            raise NodeLost(f"{max(1, len(before - self._nodes))} of {len(before)} nodes of the cluster went away.") from error
 
     @property
     def isolated(self) -> Isolated:
@@ -129,7 +167,8 @@ class RayEngine:
             remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=task.run.gpus)(_measure_once)
             try:
                 result: BlockResult = ray.get(remote.remote(task, rows))
-            except ray.exceptions.WorkerCrashedError as error:
+            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+                self._check_nodes(error)
                 return _reason(error)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause or error from error
@@ -137,10 +176,10 @@ class RayEngine:
 
         return run
 
-    def grouping(self, rows: int, folder: Path | None) -> Group | None:
-        if rows < PARTITIONED_ROWS or folder is None:
+    def grouping(self, rows: int, notes: str | None) -> Group | None:
+        if rows < PARTITIONED_ROWS or notes is None or is_remote(notes):
             return None
-        return functools.partial(kept_rows_in, folder.parent / "pairs", max(4, rows // SLICE_ROWS), self._ray)
+        return functools.partial(kept_rows_in, Path(notes).parent / "pairs", max(4, rows // SLICE_ROWS), self._ray)
 
     def close(self) -> None:
         if self._started:
@@ -150,11 +189,12 @@ class RayEngine:
 class _Measure:
     """One actor of the pool."""
 
-    def __init__(self, task: Task, notes: Path | None) -> None:
+    def __init__(self, task: Task, notes: str | None) -> None:
         self.notes = notes
         self.failure: GoldsieveError | None = None
         try:
-            self.worker = Worker(task)
+            self.worker = Worker(task, stall_limit())
+            self.metrics = Metrics()
         except GoldsieveError as error:  # a missing package or weight: said by the driver in its own words
             self.failure = error
 
@@ -165,13 +205,14 @@ class _Measure:
                 raise self.failure
             with noted(self.notes, block):
                 result = self.worker.measure(block)
+            self.metrics.add(result)
         except GoldsieveError as error:
             result = error
         return pa.table({"result": pa.array([pickle.dumps(result)], type=pa.binary())})
 
 
 def _measure_once(task: Task, rows: pa.Table) -> BlockResult:
-    worker = Worker(task)
+    worker = Worker(task, stall_limit(alone=True))
     try:
         return worker.measure(rows)
     finally:
@@ -179,5 +220,8 @@ def _measure_once(task: Task, rows: pa.Table) -> BlockResult:
 
 
 def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    """The first line, and the last one, where a traceback has what went wrong."""
+    lines = [line for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[0][:200] + (f" ... {lines[-1].strip()[:300]}" if "Traceback" in str(error) or "creation task" in lines[0] else "")

@@ -12,9 +12,11 @@ from manifests.errors import MediaError
 from manifests.parts import media_part, signal_part, uuids
 from manifests.schema import media_hash
 from operators.base import columns_from
+from pipelines.open_sample import content_key
 from pipelines.pending import KEY, TODO
 from pipelines.reader import Reader
-from pipelines.worker import BlockResult, Outcome, Task, Worker, content_key
+from pipelines.stall import stall_limit
+from pipelines.worker import BlockResult, Outcome, Task, Worker
 
 Isolated = Callable[[Task, pa.Table], BlockResult | str]
 """Measures rows in a process of its own; a string says how that process died."""
@@ -53,7 +55,7 @@ def in_child_process(task: Task, rows: pa.Table) -> BlockResult | str:
 
 
 def _child(task: Task, rows: pa.Table, send: "multiprocessing.connection.Connection") -> None:
-    worker = Worker(task)
+    worker = Worker(task, stall_limit(alone=True))
     try:
         send.send(worker.measure(rows))
     except Exception as error:  # reported to the parent, which raises it

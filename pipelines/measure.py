@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,12 +18,14 @@ from manifests.wide import words_of
 from operators.base import Batch, Updatable, settings
 from operators.near_duplicates import NearDuplicates
 from pipelines import journal
-from pipelines.engine import Engine, WorkerDied
+from pipelines.engine import Engine, NodeLost, WorkerDied
 from pipelines.isolation import measure_suspects
 from pipelines.operate import check_promise
 from pipelines.passes import OperatorUse, Pass, plan_passes
 from pipelines.pending import corpus_input, corpus_sql, find_pending, pending_wave
 from pipelines.progress import Reporter
+from pipelines.run_log import event
+from pipelines.timing import NOTHING, Timing, peak_memory
 from pipelines.worker import BlockResult, Task
 from quality.sql_guard import check_expression, check_order
 
@@ -37,6 +40,10 @@ ALL_FAILED_ROWS = 20
 """When at least this many rows with good media were tried and every one failed, the operator is at fault, not the data."""
 
 
+IN_VAIN = 5
+"""A run ends when so many nodes were lost in a row and nothing was measured between."""
+
+
 @dataclass(frozen=True)
 class PassResult:
     """What one pass did."""
@@ -45,6 +52,15 @@ class PassResult:
     samples: int
     failed: int
     seconds: float
+    timing: Timing = NOTHING
+
+    def row(self) -> dict[str, Any]:
+        """For a table."""
+        return {"name": self.name, "samples": self.samples, "failed": self.failed, "seconds": self.seconds}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record of the run."""
+        return self.row() | {"timing": self.timing.as_dict()}
 
 
 def measure(
@@ -58,14 +74,15 @@ def measure(
     for run in prepare(lake, uses):
         started = time.monotonic()
         work = _corpus if run.is_corpus else _batch
-        samples, failed = work(lake, run, engine, run_id, reporter, only)
+        samples, failed, timing = work(lake, run, engine, run_id, reporter, only)
         for use in run.uses:
             if use.name == "clips":
                 changed = lake.explode(use.fingerprint)
                 if changed.added or changed.removed:
                     reporter.say(f"clips: {changed.clips:,} samples, {changed.added:,} of them new, {changed.removed:,} gone")
         if samples:
-            results.append(PassResult(run.name, samples, failed, time.monotonic() - started))
+            results.append(PassResult(run.name, samples, failed, time.monotonic() - started, timing))
+            event("pass ends", **results[-1].as_dict())
     if results:
         lake.compact()
     return results
@@ -96,25 +113,37 @@ def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
     return passes
 
 
-def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
-    pending = find_pending(lake, run, only)
+def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int, Timing]:
+    pending = lake.outlast(lambda: find_pending(lake, run, only))
     if not pending:
-        return 0, 0
+        return 0, 0, NOTHING
+    event("pass begins", name=run.name, samples=pending, engine=engine.name)
     task = Task(run, lake.address.data, run_id, engine.threads(run.gpus))
     committer = _Committer(lake, run)
     size = REFERENCE_WAVE if run.reads_media else COLUMN_WAVE
     with reporter.meter(run.name, pending) as on_rows:
-        first = 0
+        first = in_vain = 0
         while first < pending:
+            before = committer.samples
             try:
-                _wave(lake, task, pending_wave(lake, run, first, size), engine, committer, reporter, on_rows)
+                wave = lake.outlast(lambda: pending_wave(lake, run, first, size))  # noqa: B023 (called at once)
+                _wave(lake, task, wave, engine, committer, reporter, on_rows)
+            except NodeLost as lost:
+                in_vain = in_vain + 1 if committer.samples == before else 0
+                if in_vain == IN_VAIN:
+                    raise
+                event("node lost", reason=str(lost))
+                reporter.say(f"{lost} What its workers had not finished is measured on the others.")
+                journal.clear(lake.notes)
+                pending, first = find_pending(lake, run, only), 0
+                continue
             except WorkerDied:
                 if not journal.suspects(lake.notes):
                     raise
                 pending, first = find_pending(lake, run, only), 0
                 continue
             first += size
-    return committer.samples, committer.failed
+    return committer.samples, committer.failed, committer.timing
 
 
 def _wave(
@@ -124,6 +153,7 @@ def _wave(
     suspects = journal.suspects(lake.notes)
     suspected = pc.is_in(rows["ref_hash"], pa.array(sorted(suspects), type=pa.string()))
     if suspects:
+        event("worker died", suspects=len(suspects))
         reporter.say(
             f"A process died while it measured {len(suspects):,} samples. Trying these apart from the others, "
             "in case one of them killed it."
@@ -146,6 +176,7 @@ class _Committer:
     def __init__(self, lake: Lake, run: Pass) -> None:
         self.lake, self.run = lake, run
         self.samples = self.failed = 0
+        self.timing = NOTHING
         self._parts: list[Part] = []
         self._last = time.monotonic()
         self._good: dict[str, int] = defaultdict(int)
@@ -155,13 +186,17 @@ class _Committer:
         self._parts += result.parts
         self.samples += result.samples
         self.failed += result.failed
+        self.timing += result.timing
         if time.monotonic() - self._last > COMMIT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         parts, self._parts = self._parts, []
         if parts:
+            started = time.monotonic()
             self.lake.commit(parts, f"measure {self.run.name}")
+            took = round(time.monotonic() - started, 3)
+            event("commit", name=self.run.name, parts=len(parts), samples=self.samples, failed=self.failed, seconds=took)
         self._last = time.monotonic()
 
     def _check(self, result: BlockResult) -> None:
@@ -176,15 +211,17 @@ class _Committer:
                 )
 
 
-def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int]:
+def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int, Timing]:
     (use,) = run.uses
     operator = use.operator
     done = lake.rows("SELECT input_digest, snapshot FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
     if done and lake.inputs_version(words_of(*corpus_sql(use))) <= done[0]["snapshot"]:
-        return 0, 0
+        return 0, 0, NOTHING
+    event("pass begins", name=run.name, engine="driver")
+    started = time.perf_counter()
     table, digest, before = corpus_input(lake, run, done[0]["input_digest"] if done else "")
     if done and done[0]["input_digest"] == digest:
-        return 0, 0
+        return 0, 0, NOTHING
     with reporter.meter(run.name, table.num_rows) as on_rows:
         batch = Batch(table.select(list(operator.reads.columns)), ())
         columns = None
@@ -201,4 +238,4 @@ def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: 
         )
         lake.replace_signal(use.name, [part], use.fingerprint, digest, run_id)
         on_rows(table.num_rows, part.errors)
-    return table.num_rows, part.errors
+    return table.num_rows, part.errors, Timing({use.name: time.perf_counter() - started}, (), peak_memory())

@@ -1,5 +1,6 @@
 """Runs one operator on one batch: rows as operators see them, the promise checked, a bad row kept from its neighbours."""
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -14,12 +15,13 @@ from operators.video.media import VideoMedia
 class MediaRow:
     """One sample of a batch: its columns and, where the pass reads media, its lazily decoded views."""
 
-    __slots__ = ("_columns", "media", "media_error")
+    __slots__ = ("_columns", "media", "media_error", "seconds")
 
     def __init__(self, columns: dict[str, Any], media: Media | VideoMedia | None, media_error: str | None) -> None:
         self._columns = columns
         self.media = media
         self.media_error = media_error
+        self.seconds = 0.0  # that reading it and its views took
 
     def __getitem__(self, column: str) -> Any:
         return self._columns[column]
@@ -27,11 +29,14 @@ class MediaRow:
     def view(self, view: View) -> Any:
         if self.media is None:
             raise MediaError(self.media_error or "this pass does not read media")
+        started = time.perf_counter()
         try:
             return self.media.view(view)
         except MediaError as error:
             self.media_error = str(error)
             raise
+        finally:
+            self.seconds += time.perf_counter() - started
 
 
 class ColumnRows(Sequence[MediaRow]):

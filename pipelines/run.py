@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
+from pipelines.run_log import event, run_log
 from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
 from quality.funnel import Movement, funnel, movement
@@ -78,6 +78,7 @@ def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = Tr
                 yield batch
 
         result = lake.ingest(name, scope, counted())
+    event("ingest", **vars(result))
     if files and held.all:
         lake.remember_listing(name, scope, digest)
     return result
@@ -205,8 +206,11 @@ def recorded_run(lake: Lake, command: str, recipe: Recipe | None, engine: str) -
         )
         counts: dict[str, Any] = {}
         status = "failed"
+        facts = {"recipe": recipe.name, "recipe_digest": recipe.digest} if recipe else {}
         try:
-            yield run_id, counts
+            with run_log(lake, run_id, command=command, engine=engine, **facts):
+                yield run_id, counts
+                event("counts", **{name: value for name, value in counts.items() if name != "passes"})
             status = "done"
         except KeyboardInterrupt:
             status = "stopped"
@@ -234,18 +238,20 @@ def run_recipe(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     reporter = reporter or Reporter()
     with create_lake(recipe.lake) as lake, recorded_run(lake, "run", recipe, engine) as (run_id, counts):
-        ingested = tuple(ingest(lake, spec, reporter, again=False) for spec in recipe.sources)
+        ingested = tuple(lake.outlast(lambda: ingest(lake, spec, reporter, again=False)) for spec in recipe.sources)  # noqa: B023
         uses = with_protection(lake, recipe.operators)
         prepare(lake, uses)
         compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, uses, engine, address, run_id, reporter, only))
-        tier(lake, recipe, run_id)
+        lake.outlast(lambda: tier(lake, recipe, run_id))
         rewritten = rewrite_captions(lake, recipe, engine, address, run_id, reporter) if recipe.captions and not sample else None
-        exported = export_tier(lake, recipe, reporter, run_id, overwrite=overwrite) if recipe.export and not sample else None
-        tiers = tier_counts(lake)
+        exported = None
+        if recipe.export and not sample:
+            exported = lake.outlast(lambda: export_tier(lake, recipe, reporter, run_id, overwrite=overwrite))
+        tiers = lake.outlast(lambda: tier_counts(lake))
         result = RunResult(run_id, ingested, measured, tiers, exported, rewritten, sum(tiers.values()), tiers.get("rejected", 0))
-        counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[vars(p) for p in measured])
+        counts.update(samples=result.samples, failed=result.failed, tiers=dict(tiers), passes=[p.as_dict() for p in measured])
         counts.update({"captions": rewritten} if rewritten else {})
     return result
 
@@ -316,58 +322,6 @@ class LazyEngine:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-def retry_failures(
-    lake: Lake,
-    operators: Sequence[str] | None,
-    engine: EngineName,
-    address: str | None,
-    run_id: uuid.UUID,
-    reporter: Reporter,
-) -> tuple[int, list[PassResult]]:
-    """Fetch failed URLs again, forget failed results and measure them again with the settings they were measured with.
-
-    ``operators``: only these; ``download`` stands for the URLs. Hold the lake's lease.
-    """
-    from operators.plugins import make
-
-    fetched = 0
-    if operators is None:
-        try:
-            fetched = retry_downloads(lake, reporter)
-        except UsageError as error:  # the list is gone, say; what was measured can still be tried again
-            reporter.say(f"URLs were not fetched again: {error}")
-    elif "download" in operators:
-        fetched = retry_downloads(lake, reporter)
-        operators = [name for name in operators if name != "download"]
-        if not operators:
-            return fetched, []
-    current = lake.rows(
-        "SELECT name, arg_max(settings, recorded_at) AS settings FROM operator_versions WHERE scope = 'batch' GROUP BY name ORDER BY name"
-    )
-    uses = [OperatorUse(make(row["name"], json.loads(row["settings"]))) for row in current if operators is None or row["name"] in operators]
-    unknown = set(operators or ()) - {use.name for use in uses}
-    if unknown:
-        raise UsageError(f"This lake has no results of {', '.join(sorted(unknown))}; `goldsieve status` lists what it has.")
-    forgotten = lake.forget_failures(operators)
-    return fetched + forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
-
-
-def retry_downloads(lake: Lake, reporter: Reporter) -> int:
-    """Fetch the failed URLs of all sources again; how many there were. Hold the lake's lease."""
-    failed = lake.rows(
-        """SELECT regexp_replace(uri, '/[^/]*$', '') AS folder, count(*) AS failed FROM refs
-        WHERE "error" IS NOT NULL AND NOT vanished AND uri LIKE '%.tar' GROUP BY folder ORDER BY folder"""
-    )
-    tried = 0
-    for row in failed:
-        from pipelines.download.start import download_again  # aiohttp is loaded where there is something to fetch
-
-        if (spec := download_again(Path(row["folder"]), reporter)) is not None:
-            ingest(lake, spec, reporter)
-            tried += row["failed"]
-    return tried
 
 
 def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:

@@ -3,24 +3,27 @@
 The same function serves the inline and the Ray engine.
 """
 
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from manifests.errors import MediaError, MissingDependencyError
+from manifests.errors import MissingDependencyError
 from manifests.parts import Part, media_part, signal_part, uuids
-from manifests.schema import media_hash, pair_hash
-from operators.base import Batch, BatchFn, Columns, Header, Operator
-from operators.media import Media, load_codecs
-from operators.video.media import VideoMedia
+from operators.base import Batch, BatchFn, Columns, Operator
+from operators.media import load_codecs
+from pipelines.open_sample import Opener
 from pipelines.operate import ColumnRows, MediaRow, run_operator
-from pipelines.passes import KeyedBy, Pass
+from pipelines.passes import Pass
 from pipelines.pending import KEY, TODO
 from pipelines.reader import Reader
+from pipelines.stall import NO_LIMIT, StallLimit
+from pipelines.timing import NOTHING, READ, WRITE, Stopwatch, Timing, kinds, peak_memory
 
 OPENCV_ADVICE = "apt-get install libgl1 libglib2.0-0"
 
@@ -59,9 +62,10 @@ class BlockResult:
     samples: int
     failed: int
     outcomes: tuple[Outcome, ...]
+    timing: Timing = NOTHING
 
 
-Measured = tuple[list[dict[str, Any]], list[Any], int]
+Measured = tuple[list[dict[str, Any]], list[Any], int, Timing]
 Started = list[tuple[int, "Future[Measured]"]]
 """A block in work: the rows of each slice, and what will come of it."""
 
@@ -77,15 +81,20 @@ class _Collected:
 
 
 class Worker:
-    """Opens the operators of a pass once; then measures blocks with threads of its own. May measure two blocks at once."""
+    """Opens the operators of a pass once; then measures blocks with threads of its own. May measure two blocks at once.
 
-    def __init__(self, task: Task) -> None:
+    ``limit``: of standing still, for a process that may be ended. Videos have limits of their own (see `operators.video.media`).
+    """
+
+    def __init__(self, task: Task, limit: StallLimit = NO_LIMIT) -> None:
         self.task = task
-        self.views = tuple(dict.fromkeys(v for use in task.run.uses for v in use.operator.reads.views))
+        self.limit = NO_LIMIT if task.run.modality == "video" else limit
+        views = tuple(dict.fromkeys(v for use in task.run.uses for v in use.operator.reads.views))
         _one_thread_per_call()
         load_codecs()
         self.functions: list[BatchFn] = [use.operator.open() for use in task.run.uses]
         self.reader = Reader()
+        self.opener = Opener(task.run, views, self.reader, task.threads)
         # One more than cores: it works while another waits for Python's lock.
         self.pool = ThreadPoolExecutor(task.threads + 1, thread_name_prefix="measure")
 
@@ -95,7 +104,8 @@ class Worker:
 
     def measure(self, block: pa.Table, on_rows: Callable[[int, int], None] | None = None) -> BlockResult:
         """Measure a block and write its parts. ``on_rows(samples, failed)`` is called as batches end."""
-        return self.finish(self.start(block), on_rows)
+        with self.limit.watching():
+            return self.finish(self.start(block), on_rows)
 
     def start(self, block: pa.Table) -> Started:
         """Queue a block for the threads. Started before the last one is finished, it keeps them busy while parts are written."""
@@ -108,9 +118,10 @@ class Worker:
         """Wait for a block and write its parts."""
         media_rows: list[dict[str, Any]] = []
         collected = [_Collected() for _ in self.task.run.uses]
-        samples = failed = 0
+        samples, failed, timing = 0, 0, NOTHING
         for rows, part in started:
-            facts, results, bad = part.result()
+            facts, results, bad, took = part.result()
+            timing += took
             media_rows += facts
             for into, (keys, columns, own, first) in zip(collected, results, strict=True):
                 into.keys += keys
@@ -121,11 +132,11 @@ class Worker:
             failed += bad
             if on_rows:
                 on_rows(rows, bad)
-        return self._write(media_rows, collected, samples, failed)
+        return self._write(media_rows, collected, samples, failed, timing)
 
     def _measure_columns(self, rows: pa.Table) -> Measured:
         """A slice of a pass that reads columns only: they stay in Arrow, so that heads over embeddings are matrix work."""
-        keys = [uuid.UUID(key) for key in rows[KEY].to_pylist()]
+        watch, keys = Stopwatch(), [uuid.UUID(key) for key in rows[KEY].to_pylist()]
         todo = rows[TODO].to_numpy()
         results: list[tuple[list[uuid.UUID], list[Columns], int, str | None]] = []
         failed: set[int] = set()
@@ -135,23 +146,26 @@ class Worker:
                 results.append(([], [], 0, None))
                 continue
             table = (rows if len(mine) == len(keys) else rows.take(mine)).select(list(use.operator.reads.columns))
-            columns = run_operator(use.operator, run, Batch(table, ColumnRows(table)))
+            columns = watch.timed(use.name, partial(run_operator, use.operator, run, Batch(table, ColumnRows(table))))
+            self.limit.tick()
             bad = [(j, error) for j, error in zip(mine.tolist(), columns["error"].to_pylist(), strict=True) if error is not None]
             failed.update(j for j, _ in bad)
             results.append(([keys[j] for j in mine], [columns], len(bad), bad[0][1] if bad else None))
-        return [], results, len(failed)
+        return [], results, len(failed), watch.timing()
 
     def _measure_media(self, rows: pa.Table) -> Measured:
         facts: list[dict[str, Any]] = []
         results: list[tuple[list[uuid.UUID | None], list[Columns], int, str | None]] = [([], [], 0, None) for _ in self.functions]
         failed: set[int] = set()
-        for batch_start, records, samples in self._batches(rows.to_pylist(), facts):
+        watch = Stopwatch()
+        for batch_start, records, samples in self._batches(rows.to_pylist(), facts, watch):
             for i, (use, run) in enumerate(zip(self.task.run.uses, self.functions, strict=True)):
                 mine = [j for j, record in enumerate(records) if record[TODO] >> i & 1 and record["key"] is not None]
                 if not mine:
                     continue
                 batch = _batch(use.operator, [records[j] for j in mine], [samples[j] for j in mine])
-                columns = run_operator(use.operator, run, batch)
+                columns = watch.timed(use.name, partial(run_operator, use.operator, run, batch), (samples[j] for j in mine))
+                self.limit.tick()
                 errors = columns["error"].to_pylist()
                 bad = [j for j, error in zip(mine, errors, strict=True) if error is not None]
                 own = [j for j in bad if samples[j].media_error is None]
@@ -160,17 +174,21 @@ class Worker:
                 keys, found, count, earlier = results[i]
                 results[i] = ([*keys, *(records[j]["key"] for j in mine)], [*found, columns], count + len(own), earlier or first)
             failed.update(batch_start + j for j, record in enumerate(records) if record["key"] is None)
-        return facts, results, len(failed)
+            watch.finished([(sample.seconds, str(record["sample_id"])) for record, sample in zip(records, samples, strict=True)])
+        return facts, results, len(failed), watch.timing()
 
     def _batches(
-        self, records: list[dict[str, Any]], facts: list[dict[str, Any]]
+        self, records: list[dict[str, Any]], facts: list[dict[str, Any]], watch: Stopwatch
     ) -> Iterator[tuple[int, list[dict[str, Any]], list[MediaRow]]]:
         """Rows with their media opened, in batches bounded by memory; ``facts`` collects rows for the table ``media``."""
         start = size = 0
         batch: list[dict[str, Any]] = []
         samples: list[MediaRow] = []
         for record in records:
-            sample, needed = self._open(record, facts)
+            before = watch.seconds[READ]
+            sample, needed = watch.timed(READ, partial(self.opener.open, record, facts))
+            sample.seconds = watch.seconds[READ] - before
+            self.limit.tick()
             if batch and size + needed > BATCH_BYTES:
                 yield start, batch, samples
                 start, batch, samples, size = start + len(batch), [], [], 0
@@ -180,72 +198,12 @@ class Worker:
         if batch:
             yield start, batch, samples
 
-    def _open(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> tuple[MediaRow, int]:
-        """Read, hash and identify one sample; sets ``record['key']``."""
-        if record["modality"] == "video":
-            return self._open_video(record, facts), 0
-        known = record["media_hash"]
-        fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
-        try:
-            data = self.reader.read(record["uri"], record["byte_offset"], record["byte_length"])
-        except MediaError as error:
-            record["key"] = None
-            if known is None:
-                facts.append({**fact, "error": str(error)})
-            return MediaRow(record, None, str(error)), 0
-        digest = media_hash(data)
-        record["key"] = content_key(self.task.run.keyed_by, record, digest)
-        if known is not None and uuid.UUID(known) != digest:
-            record["key"] = None
-            return MediaRow(record, None, "the file changed since it was ingested: ingest its source again"), 0
-        media = Media(data)
-        message = None
-        try:
-            info = media.view(Header())
-            fact |= {"format": info.format, "width": info.width, "height": info.height}
-            needed = media.decoded_bytes(self.views)
-        except MediaError as error:
-            message, needed = str(error), 0
-        if known is None:
-            facts.append({**fact, "media_hash": digest, "byte_length": len(data), "error": message})
-        return MediaRow(record, media, message), needed + len(data)
-
-    def _open_video(self, record: dict[str, Any], facts: list[dict[str, Any]]) -> MediaRow:
-        """The same for a video, which is hashed in pieces the first time it is met, and decoded when an operator asks."""
-        known = record["media_hash"]
-        fact: dict[str, Any] = {"ref_hash": uuid.UUID(record["ref_hash"])}
-        try:
-            file = self.reader.video(record["uri"], record["byte_offset"], record["byte_length"])
-            digest = uuid.UUID(known) if known else file.digest()
-        except MediaError as error:
-            record["key"] = None
-            if known is None:
-                facts.append({**fact, "error": str(error)})
-            return MediaRow(record, None, str(error))
-        record["key"] = content_key(self.task.run.keyed_by, record, digest)
-        span = (record["span_start_s"], record["span_end_s"]) if record["span_start_s"] is not None else None
-        due = [use.operator for i, use in enumerate(self.task.run.uses) if record[TODO] >> i & 1]
-        views = tuple(dict.fromkeys(view for operator in due for view in operator.reads.views))
-        media = VideoMedia(file, span, views, threads=1 if span else self.task.threads)
-        message = None
-        try:
-            info = media.info
-            fact |= {
-                "format": info.format,
-                "width": info.width,
-                "height": info.height,
-                "duration_s": info.duration_s or None,
-                "fps": info.fps,
-            }
-        except MediaError as error:
-            message = str(error)
-        if known is None:
-            facts.append({**fact, "media_hash": digest, "byte_length": file.size, "error": message})
-        return MediaRow(record, media, message)
-
-    def _write(self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int) -> BlockResult:
-        task = self.task
+    def _write(
+        self, media_rows: list[dict[str, Any]], collected: Sequence[_Collected], samples: int, failed: int, timing: Timing
+    ) -> BlockResult:
+        task, started = self.task, time.perf_counter()
         parts = []
+        errors: dict[str, dict[str, int]] = {}
         if media_rows:
             parts.append(media_part(task.data, media_rows))
         outcomes = []
@@ -256,15 +214,11 @@ class Worker:
             merged = {name: pa.concat_arrays([c[name] for c in got.columns]) for name in [*adds.names, "error"]}
             part = signal_part(task.data, f"signal_{use.name}", adds, uuids(got.keys), use.fingerprint, task.run_id, merged)
             parts.append(part)
+            if part.errors:
+                errors[use.name] = kinds(merged["error"].to_pylist())
             outcomes.append(Outcome(use.name, part.rows, part.errors, got.own_errors, got.first_error))
-        return BlockResult(tuple(parts), samples, failed, tuple(outcomes))
-
-
-def content_key(keyed_by: KeyedBy, record: Mapping[str, Any], media: uuid.UUID) -> uuid.UUID:
-    """What the result of a pass that read this media is stored under."""
-    if keyed_by == "media":
-        return media
-    return pair_hash(media, uuid.UUID(record["caption_hash"])) if keyed_by == "pair" else uuid.UUID(record["sample_id"])
+        timing += Timing({WRITE: time.perf_counter() - started}, (), peak_memory(), errors)
+        return BlockResult(tuple(parts), samples, failed, tuple(outcomes), timing)
 
 
 def _batch(operator: Operator, records: list[dict[str, Any]], samples: list[MediaRow]) -> Batch:

@@ -27,6 +27,7 @@ from quality.leaves import Leaf, leaves
 from quality.page import environment, short, short_address
 from quality.simulation import simulation
 from quality.sql_guard import relation_columns
+from quality.timings import slowest, timings
 from quality.why_text import evidence_text
 
 ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
@@ -146,6 +147,8 @@ def render(
         errors=data.errors(lake),
         sources=data.sources(lake, top),
         runs=data.runs(lake),
+        times=timings(lake),
+        slowest=slowest(lake),
         fragments=[(f.title, Markup(f.html)) for f in fragments],
         pictures=pictures,
         state={

@@ -7,6 +7,7 @@ from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
 from manifests.wide import KEY_COLUMN, current_operators, narrow
+from quality.timings import slowest, timings
 
 REASON_LENGTH = 120
 
@@ -41,6 +42,8 @@ def status(lake: Lake) -> dict[str, Any]:
                 strftime(finished_at, '%Y-%m-%d %H:%M:%S') AS finished, counts FROM runs ORDER BY started_at DESC LIMIT 10"""
             )
         ],
+        "time": timings(lake),
+        "slowest": slowest(lake),
         "exports": lake.rows("SELECT tier, directory, samples, bytes, snapshot FROM exports ORDER BY finished_at DESC LIMIT 10"),
     }
 

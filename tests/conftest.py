@@ -2,17 +2,13 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from benchmarks import servers
 
 # On a busy machine a slow draw says nothing about the code.
 hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
@@ -51,8 +47,7 @@ def need_program() -> Callable[[str], str]:
     """Path of a program that a test runs. Where it is missing the test skips; under ``.ci/run`` it fails."""
 
     def find(name: str) -> str:
-        debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))  # where Debian keeps the server's programs, off the path
-        path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *map(str, debian)]))
+        path = servers.find_program(name)
         if path is None:
             absent = pytest.fail if os.environ.get("GOLDSIEVE_CI") else pytest.skip
             absent(f"needs the program '{name}', which is not installed")
@@ -117,50 +112,18 @@ def decided_copy(decided: Path, tmp_path: Path) -> Path:
     return tmp_path / "decided"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres(need_program: Callable[[str], str]) -> Iterator[str]:
-    """Address of the server's database ``postgres``; the user may make others. PostgreSQL refuses to run as root."""
-    tools = {name: need_program(name) for name in ("initdb", "pg_ctl")}
-    as_nobody = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="goldsieve-pg-"))
-    try:
-        if as_nobody:
-            shutil.chown(folder, "nobody")
-        port = free_port()
-        run = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-        data = str(folder / "data")
-        subprocess.run([*as_nobody, tools["initdb"], "-D", data, "-U", "tester", "-A", "trust", "--no-sync"], **run)  # type: ignore[call-overload]
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        subprocess.run([*as_nobody, tools["pg_ctl"], "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start"], **run)  # type: ignore[call-overload]
-        try:
-            yield f"postgresql://tester@127.0.0.1:{port}/postgres"
-        finally:
-            subprocess.run([*as_nobody, tools["pg_ctl"], "-D", data, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Address of the server's database ``postgres``; the user may make others."""
+    with servers.postgres(need_program) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """Address of an S3-compatible server."""
-    port = free_port()
-    command = [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with servers.s3() as url:
         yield url
-        process.kill()
 
 
 @pytest.fixture
@@ -168,12 +131,7 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """``s3://`` address of a bucket; the environment says how to reach it."""
     import pyarrow.fs
 
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "tester",
-        "AWS_SECRET_ACCESS_KEY": "only-for-this-test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_server,
-    }.items():
+    for name, value in {**servers.KEYS, "AWS_ENDPOINT_URL": s3_server}.items():
         monkeypatch.setenv(name, value)
     pyarrow.fs.S3FileSystem(endpoint_override=s3_server, region="us-east-1", allow_bucket_creation=True).create_dir("lakes")
     return "s3://lakes"

@@ -1,6 +1,7 @@
 """Operators that misbehave, for tests of the engine. A module of its own, so that child processes can import it."""
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,6 +28,27 @@ class KillsItsProcess:
             data = row.view(RawBytes())
             if self.marker.encode() in data:
                 os.kill(os.getpid(), signal.SIGKILL)
+            return {"first_byte": data[0]}
+
+        return per_row(self.adds, measure)
+
+
+@dataclass(frozen=True)
+class StandsStill:
+    """Adds the first byte; on a file that holds the marker it never ends, and no other thread runs: a regular expression gone wild."""
+
+    marker: str = "POISON"
+
+    name, version, gpus = "stands_still", "1", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(views=(RawBytes(),))
+    adds = pa.schema([field("first_byte", pa.int32(), "first byte of the file")])
+
+    def open(self) -> BatchFn:
+        def measure(row: Row) -> dict[str, int]:
+            data = row.view(RawBytes())
+            if self.marker.encode() in data:
+                re.match(r"(a+)+$", "a" * 80 + "b")
             return {"first_byte": data[0]}
 
         return per_row(self.adds, measure)

@@ -22,11 +22,13 @@ from operators.near_duplicates import NearDuplicates
 from operators.phash import PHash
 from pipelines import engine as engines
 from pipelines.engine import InlineEngine
+from pipelines.journal import noted
 from pipelines.measure import PassResult, measure
 from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.sources import SourceSpec, list_source
-from tests.poison import Combines, KillsItsProcess, Misbehaves
+from pipelines.stall import VARIABLE
+from tests.poison import Combines, KillsItsProcess, Misbehaves, StandsStill
 
 QUIET = Reporter(quiet=True)
 
@@ -140,7 +142,7 @@ def test_sample_measures_the_same_few_first(lake: Lake) -> None:
 
 
 def test_a_file_that_is_gone_is_an_error_until_retried(lake: Lake, folder: Path) -> None:
-    from pipelines.run import retry_failures
+    from pipelines.retry import retry_failures
 
     kept = (folder / "p3.jpg").read_bytes()
     (folder / "p3.jpg").unlink()
@@ -220,6 +222,17 @@ measure(lake, [OperatorUse(KillsItsProcess())], e.InlineEngine(), run_id, Report
     assert died.returncode == -signal.SIGKILL
     run(lake, use(KillsItsProcess()))
     check_poison_was_found(lake, folder)
+
+
+def test_a_sample_that_stands_still_is_found_and_the_rest_measured(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poisoned(folder, monkeypatch)
+    monkeypatch.setenv(VARIABLE, "3")
+    lake.ingest("pictures", str(folder), list_source(SourceSpec(str(folder))))
+    with noted(lake.notes, lake.query("SELECT CAST(ref_hash AS VARCHAR) AS ref_hash FROM refs")):
+        run(lake, use(StandsStill()))  # as after a worker ended: all of them are suspects
+    errors = lake.rows("SELECT key, error FROM wide WHERE error LIKE '%killed the worker%'")
+    assert len(errors) == 1
+    assert lake.value("SELECT count(first_byte) FROM wide") == lake.value("SELECT count(*) FROM wide") - 1
 
 
 @pytest.mark.ray

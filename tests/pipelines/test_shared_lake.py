@@ -6,15 +6,17 @@ import sys
 import uuid
 from pathlib import Path
 
-import psycopg
 import pyarrow.fs
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from benchmarks.servers import new_database
 from manifests import create_lake, open_lake
 from manifests.address import POINTER, lake_address, without_password
 from manifests.errors import LakeBusyError, LakeError, LakeMissingError
 from manifests.storage import filesystem
+from pipelines.cli import app
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
 from pipelines.run import run_recipe
@@ -31,10 +33,7 @@ export: {{tier: gold, to: {to}, seed: 3}}
 @pytest.fixture
 def database(postgres: str) -> str:
     """A new database."""
-    name = f"lake_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return postgres.rpartition("/")[0] + f"/{name}"
+    return new_database(postgres)
 
 
 @pytest.fixture
@@ -80,6 +79,25 @@ def test_a_shared_lake_holds_what_a_local_one_does(tmp_path: Path, database: str
     with open_lake(address, read_only=False) as lake, lake.writing("gc"):
         assert [name for name in lake.collect_garbage() if "part-lost" in name]
     assert system.get_file_info(f"{path}/main/signal_phash/part-lost.parquet").type == pyarrow.fs.FileType.NotFound
+
+
+def test_a_migrated_lake_goes_on_where_the_old_one_was(tmp_path: Path, database: str, bucket: str, pictures: Path) -> None:
+    rows, shards = run(tmp_path, "local", pictures)
+    arguments = ["migrate", str(tmp_path / "local"), str(tmp_path / "team"), "--catalog", database]
+    assert CliRunner().invoke(app, arguments).exception is not None  # data must be somewhere, too
+    data = f"{bucket}/{uuid.uuid4().hex}"
+    done = CliRunner().invoke(app, [*arguments, "--data", data, "--json", "--quiet"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert {"refs", "samples", "wide", "signal_phash", "runs"} <= {row["relation"] for row in told["relations"]}
+    with open_lake(tmp_path / "team") as lake:
+        version = lake.data_version()
+    assert run(tmp_path, "team", pictures) == (rows, shards)
+    with open_lake(tmp_path / "team") as lake:
+        counts = json.loads(lake.value("SELECT counts FROM runs ORDER BY started_at DESC LIMIT 1"))
+        assert counts["passes"] == []
+        assert lake.data_version() == version
+        assert lake.value("SELECT count(*) FROM exports") == 2  # the old one is still known
 
 
 def test_one_writer_at_a_time_whatever_the_machine(tmp_path: Path, database: str) -> None:

@@ -27,7 +27,8 @@ from pipelines.download.state import locked
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
-from pipelines.run import ingest, recorded_run, retry_failures, run_recipe
+from pipelines.retry import retry_failures
+from pipelines.run import ingest, recorded_run, run_recipe
 from pipelines.sources import SourceSpec, list_source
 from tests.pipelines.download.web import Server, jpeg
 
