@@ -1,117 +1,36 @@
 """The lake: the only writer of the manifest, and the way to read it."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import platform
-import sqlite3
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from manifests.address import LakeAddress, lake_address, write_pointer
+from manifests.address import LakeAddress
 from manifests.captions import caption_table
 from manifests.compaction import compact
-from manifests.connection import ALIAS, confine, connect, identifier, quote
-from manifests.errors import LakeError, LakeMissingError, SqlError
+from manifests.connection import ALIAS, quote
+from manifests.errors import SqlError
 from manifests.explode import Exploded, explode_clips
 from manifests.ingest import IngestResult, ingest_references
 from manifests.lease import Lease, lease_of
 from manifests.outage import outlast, outlasting
 from manifests.parts import Part
+from manifests.registration import register
 from manifests.storage import is_remote
-from manifests.tables import create_tables, ensure_signal_table, migrate, require_current, signal_table
+from manifests.tables import ensure_signal_table, signal_table
 from manifests.wide import create_wide, current_operators, used_operators
 
 R = TypeVar("R")
 DATA_TABLES = ("refs", "media", "labels", "captions", "protected")
 """With the signal tables: what tiers are computed from."""
-
-
-def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> "Lake":
-    """Create a lake and open it for writing. An existing lake is opened as it is.
-
-    The SQLite catalog is put into WAL mode, so readers never block the writer.
-    """
-    address = lake_address(lake, data)
-    if address.folder:
-        if address.folder.exists() and not address.folder.is_dir():
-            raise LakeError(f"{address.folder} is a file: a lake is a folder.")
-        address.folder.mkdir(parents=True, exist_ok=True)
-    pointer = write_pointer(address)
-    try:
-        if address.is_local:
-            if not _catalog_file(address).exists():
-                _create_catalog(address)
-        elif not exists(address):
-            _create(address)
-    except BaseException:
-        if pointer:  # it would lead to a lake that is not there
-            pointer.unlink(missing_ok=True)
-        raise
-    return open_lake(address, read_only=False)
-
-
-def _create(address: LakeAddress) -> None:
-    with contextlib.closing(connect(address, read_only=False, create=True)) as connection:
-        create_tables(connection)
-        create_wide(connection)
-
-
-def _create_catalog(address: LakeAddress) -> None:
-    """A SQLite catalog appears complete or not at all: a process may be killed at any moment, or another one be as fast."""
-    path = _catalog_file(address)
-    new = path.with_name(f".{path.name}.{uuid.uuid4()}")
-    try:
-        _create(dataclasses.replace(address, catalog=f"sqlite:{new}"))
-        with contextlib.closing(sqlite3.connect(new)) as catalog:
-            catalog.execute("PRAGMA journal_mode = WAL")
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)  # unlike a rename it never replaces the lake of somebody who was faster
-    finally:
-        for leftover in path.parent.glob(f"{new.name}*"):
-            leftover.unlink()
-
-
-def _catalog_file(address: LakeAddress) -> Path:
-    return Path(address.catalog.removeprefix("sqlite:"))
-
-
-def exists(lake: Path | str | LakeAddress) -> bool:
-    """Whether a lake was created at the address. Raises `LakeError` when what is there cannot be used."""
-    try:
-        with open_lake(lake):
-            return True
-    except LakeMissingError:
-        return False
-
-
-def open_lake(lake: Path | str | LakeAddress, *, read_only: bool = True, at: int | None = None, confined: bool = False) -> "Lake":
-    """Open an existing lake.
-
-    ``at``: as it was at this snapshot. ``confined``: SQL can reach nothing but the lake (for SQL that somebody else wrote).
-    Raises `LakeError` when there is none, or it is of an unknown format.
-    """
-    address = lake_address(lake)
-    connection = connect(address, read_only=read_only or at is not None, at=at)
-    try:
-        if read_only and at is None:
-            require_current(connection, address)
-        elif not read_only and migrate(connection):
-            create_wide(connection)
-        if confined:
-            confine(connection, address)
-    except BaseException:
-        connection.close()
-        raise
-    return Lake(address, connection)
 
 
 _NO_CHANGE = "('merge_adjacent', 'tables_altered')"
@@ -148,6 +67,8 @@ class Lake:
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, at: int | None = None) -> pa.Table:
         """Rows of a query over the manifest; ``at`` reads as of a snapshot. Raises `SqlError` with DuckDB's reason."""
         if at is not None:
+            from manifests.opening import open_lake  # which makes lakes of this class
+
             with open_lake(self.address, at=at) as past:
                 return past.query(sql, parameters)
         try:
@@ -304,7 +225,7 @@ class Lake:
         rewritten: list[str] = []
         with self.transaction(message) as connection:
             for table, paths in by_table.items():
-                rewritten += _register(connection, table, paths)
+                rewritten += register(connection, table, paths)
         for path in rewritten:
             with contextlib.suppress(OSError):  # what stays behind is collected by gc
                 os.unlink(path)
@@ -367,86 +288,9 @@ class Lake:
                 [status, json.dumps(counts), self.snapshot(), run_id],
             )
 
-    @outlasting
-    def record_export(self, export: Mapping[str, Any], shards: pa.Table) -> None:
-        """One finished export and its shards (columns of the tables ``exports`` and ``shards``)."""
-        with self.transaction(f"export to {export['directory']}") as connection:
-            names = ", ".join(export)
-            connection.execute(f"INSERT INTO exports ({names}) VALUES ({', '.join('?' * len(export))})", list(export.values()))
-            connection.register("new_shards", shards)
-            connection.execute("INSERT INTO shards BY NAME SELECT * FROM new_shards")
-            connection.unregister("new_shards")
-
-    @outlasting
-    def confirm_export(self, export_id: str, snapshot: int) -> None:
-        """An export that was made of an earlier snapshot is what this snapshot gives, too."""
-        with self.transaction("export is up to date") as connection:
-            connection.execute("UPDATE exports SET snapshot = ? WHERE export_id = CAST(? AS UUID)", [snapshot, export_id])
-
     def compact(self) -> list[str]:
         """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
         return compact(self.connection)
-
-    @staticmethod
-    def failed_sql(error: str = "") -> str:
-        """Condition on a failed result; ``error``: text that its error has, numbers in it as they are or as N."""
-        text = quote(error.lower())
-        kind = f" AND (contains(lower(\"error\"), {text}) OR contains(lower(regexp_replace(\"error\", '[0-9]+', 'N', 'g')), {text}))"
-        return '"error" IS NOT NULL' + (kind if error else "")
-
-    def forget_failures(self, operators: Sequence[str] | None = None, error: str = "") -> int:
-        """Remove failed results, so that the next run measures them again; returns how many. None: all operators and reads."""
-        total = 0
-        names = [o.name for o in current_operators(self.connection)]
-        with self.transaction("retry") as connection:
-            tables = [signal_table(n) for n in names if operators is None or n in operators]
-            for table in tables + (["media"] if operators is None else []):
-                total += int(self.value(f"SELECT count(*) FROM {identifier(table)} WHERE {self.failed_sql(error)}") or 0)
-                connection.execute(f"DELETE FROM {identifier(table)} WHERE {self.failed_sql(error)}")
-            if operators is None:
-                connection.execute("DELETE FROM listings")  # what listing could not read may be readable now
-        return total
-
-    def collect_garbage(self, *, dry_run: bool = False) -> list[str]:
-        """Delete files in the data path that no snapshot knows, and parts that were merged; returns their names. Hold the lease."""
-        removed = []
-        for collect in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
-            call = f"CALL {collect}('{ALIAS}', cleanup_all => true, dry_run => {str(dry_run).lower()})"
-            removed += [str(row[0]) for row in self.connection.execute(call).fetchall()]
-        if not is_remote(self.address.data):
-            unfinished = [str(p) for p in Path(self.address.data).glob("**/.part-*.parquet")]
-            if self.address.folder and self.address.is_local:
-                unfinished += [str(p) for p in self.address.folder.glob(f".{_catalog_file(self.address).name}.*")]
-            if not dry_run:
-                for path in unfinished:
-                    Path(path).unlink(missing_ok=True)
-            removed += [p for p in unfinished if p not in removed]
-        return removed
-
-
-def _register(connection: DuckDBPyConnection, table: str, paths: list[str]) -> list[str]:
-    """Add the files as they are when all their keys are new; else insert the new rows only and return the files, now useless."""
-    files = "[" + ", ".join(quote(p) for p in paths) + "]"
-    key, same = ("ref_hash", "") if table == "media" else ("key", "AND t.fingerprint = n.fingerprint")
-    source = f"read_parquet({files})"
-    clash = connection.execute(
-        f"""
-        SELECT (SELECT count(*) - count(DISTINCT {key}) FROM {source})
-             + (SELECT count(*) FROM {source} n SEMI JOIN {identifier(table)} t ON t.{key} = n.{key} {same})
-        """
-    ).fetchone()
-    assert clash is not None
-    if clash[0] == 0:
-        for path in paths:
-            connection.execute(f"CALL ducklake_add_data_files('{ALIAS}', {quote(table)}, {quote(path)})")
-        return []
-    connection.execute(
-        f"""
-        INSERT INTO {identifier(table)} BY NAME
-        SELECT DISTINCT ON ({key}) n.* FROM {source} n ANTI JOIN {identifier(table)} t ON t.{key} = n.{key} {same}
-        """
-    )
-    return paths
 
 
 def _after(column: str, table: str) -> str:

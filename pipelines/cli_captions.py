@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from manifests.errors import UsageError
+from pipelines.cli_options import JsonOption
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
 
 RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, a YAML file with captions.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: captions.budget.max_cost=5.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,14 +8,11 @@ import typer
 
 from manifests.errors import UsageError
 from pipelines.cli_decide import share
+from pipelines.cli_options import JsonOption, LakeArgument, SetOption
 from pipelines.cli_output import cell, emit_json, emit_rows, out
 
 if TYPE_CHECKING:
     from quality.diff import Move
-
-LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a rule or setting: gold.pretty='aesthetic >= 5.5'.")]
 
 
 def register(app: typer.Typer) -> None:

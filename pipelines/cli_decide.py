@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from manifests.errors import UsageError
+from pipelines.cli_options import JsonOption
 from pipelines.cli_output import cell, emit_json, emit_rows, out
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -7,11 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from manifests.errors import UsageError
+from pipelines.cli_options import JsonOption, LakeArgument
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
-
-LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 TITLES = {"time": "where the time went (seconds over all threads)", "slowest": "slowest to read and decode"}
 

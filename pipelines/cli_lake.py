@@ -5,11 +5,8 @@ from typing import Annotated, Literal
 import typer
 
 from manifests.errors import UsageError
+from pipelines.cli_options import JsonOption, LakeArgument, QuietOption
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
-
-LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def register(app: typer.Typer) -> None:

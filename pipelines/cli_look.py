@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_options import LakeArgument
 from pipelines.cli_output import out
-
-LakeArgument = Annotated[str, typer.Argument(help="The lake's folder.")]
 
 
 def register(app: typer.Typer) -> None:

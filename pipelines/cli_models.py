@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_options import JsonOption
 from pipelines.cli_output import cell, emit_json, out
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from manifests import open_lake
 from manifests.errors import GoldsieveError, LakeBusyError, UsageError
 from manifests.integrity import Fault, check_files, check_rows, drop_files, forget_conclusions
 from manifests.store import Lake
+from manifests.upkeep import collect_garbage
 from pipelines import journal
 from pipelines.doctor import Finding
 from pipelines.progress import Reporter
@@ -59,7 +60,7 @@ def repair_lake(address: str, reporter: Reporter, forget: Collection[str] = ()) 
         left = tuple(fault for fault in faults if not fault.remade and fault.file.table not in forget)
     with open_lake(address, read_only=False) as lake, lake.writing("doctor"):
         forget_conclusions(lake, dropped)
-        return Repair(dropped, len(lake.collect_garbage()), left)
+        return Repair(dropped, len(collect_garbage(lake)), left)
 
 
 def _check(lake: Lake, reporter: Reporter, quick: bool) -> list[Fault]:
@@ -98,7 +99,7 @@ def _leftovers(lake: Lake, address: str) -> list[Finding]:
     if suspects := journal.suspects(lake.notes):
         text = f"{len(suspects):,} samples were being measured when a process died (or are now); the next run tries them apart"
         findings.append(Finding("notes", True, text))
-    if orphans := lake.collect_garbage(dry_run=True):
+    if orphans := collect_garbage(lake, dry_run=True):
         findings.append(Finding("orphans", True, f"{len(orphans)} files that no snapshot knows; goldsieve gc {address} deletes them"))
     return findings
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from manifests import Lake, open_lake
 from manifests.connection import quote
 from manifests.errors import LakeError, UsageError
+from manifests.exports import confirm_export, record_export
 from operators.video.source import VideoFile
 from pipelines.clip_cutter import CutSettings
 from pipelines.croissant import croissant
@@ -141,7 +142,7 @@ def export(
         snapshot=snapshot,
         export_id=_export_id(plan.digest, folder.path),
     )
-    record_export(lake, settings, result, recipe_name, recipe_digest, run_id, started)
+    remember_export(lake, settings, result, recipe_name, recipe_digest, run_id, started)
     return result
 
 
@@ -260,13 +261,13 @@ def breakdown(lake: Lake, settings: ExportSettings, plan: ExportPlan) -> list[di
     return found
 
 
-def record_export(
+def remember_export(
     lake: Lake, settings: ExportSettings, result: ExportResult, recipe: str, recipe_digest: str, run_id: str | None, started: datetime
 ) -> None:
     """Add the export to the lake, once: its id is made of plan and folder. A known one is noted as true of this snapshot."""
     known = lake.query(f"SELECT count(*) AS n FROM exports WHERE export_id = CAST({quote(result.export_id)} AS UUID)")
     if known["n"][0].as_py():
-        lake.confirm_export(result.export_id, result.snapshot)  # the next run need not plan it again
+        confirm_export(lake, result.export_id, result.snapshot)  # the next run need not plan it again
         return
     row = {
         "export_id": result.export_id,
@@ -292,4 +293,4 @@ def record_export(
             "samples": pa.array([record.samples for record in result.shards], pa.int64()),
         }
     )
-    lake.record_export(row, shards)
+    record_export(lake, row, shards)

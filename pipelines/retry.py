@@ -7,6 +7,7 @@ from pathlib import Path
 
 from manifests import Lake
 from manifests.errors import UsageError
+from manifests.upkeep import forget_failures
 from pipelines.engine import EngineName
 from pipelines.measure import PassResult
 from pipelines.passes import OperatorUse
@@ -51,7 +52,7 @@ def retry_failures(
     unknown = set(operators or ()) - {use.name for use in uses}
     if unknown:
         raise UsageError(f"This lake has no results of {', '.join(sorted(unknown))}; `goldsieve status` lists what it has.")
-    forgotten = lake.forget_failures(operators, error)
+    forgotten = forget_failures(lake, operators, error)
     return fetched + forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
 
 

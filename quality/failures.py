@@ -6,6 +6,7 @@ from typing import Any
 from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
+from manifests.upkeep import failed_sql
 from manifests.wide import current_operators
 
 FILES = "files"
@@ -19,8 +20,7 @@ def failures(lake: Lake, operators: Sequence[str] = (), error: str = "") -> list
     if not tables:
         return []
     texts = " UNION ALL ".join(
-        f'SELECT {quote(name)} AS operator, "error" FROM {identifier(table)} WHERE {lake.failed_sql(error)}'
-        for name, table in tables.items()
+        f'SELECT {quote(name)} AS operator, "error" FROM {identifier(table)} WHERE {failed_sql(error)}' for name, table in tables.items()
     )
     return lake.rows(
         f"""SELECT operator, regexp_replace(left("error", 160), '[0-9]+', 'N', 'g') AS reason, count(*) AS results,

@@ -25,6 +25,7 @@ from manifests.errors import CatalogDownError, LakeBusyError, StorageError
 from manifests.outage import outlasting
 from manifests.parts import uuids, write_part
 from manifests.schema import MEDIA
+from manifests.upkeep import collect_garbage
 from operators.phash import PHash
 from pipelines import engine as engines
 from pipelines import measure as measuring
@@ -80,7 +81,7 @@ def test_a_catalog_that_was_away_is_waited_for(
         assert done.samples == 24
         assert shared.value("SELECT count(phash) FROM wide") == 24
         assert shared.value("SELECT count(DISTINCT key) FROM signal_phash") == shared.value("SELECT count(*) FROM signal_phash")
-        assert shared.collect_garbage() == []
+        assert collect_garbage(shared) == []
         with open_lake(shared.address, read_only=False) as other, pytest.raises(LakeBusyError), other.writing("tier"):
             pass  # the lock was taken again
     away[0].join()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from manifests import Lake, create_lake, open_lake
 from manifests.errors import MeasureError, PromiseError
+from manifests.upkeep import collect_garbage
 from operators.caption_quality import CaptionQuality
 from operators.exact_duplicates import ExactDuplicates
 from operators.image_quality import ImageQuality
@@ -294,5 +295,5 @@ m.measure(lake, [OperatorUse(PHash()), OperatorUse(ImageQuality())], e.InlineEng
         with open_lake(home, read_only=False) as killed:
             assert killed.query(query).equals(calm.query(query))
             assert killed.value("SELECT count(*) - count(DISTINCT key) FROM signal_phash") == 0
-            killed.collect_garbage()
-            assert killed.collect_garbage(dry_run=True) == []
+            collect_garbage(killed)
+            assert collect_garbage(killed, dry_run=True) == []

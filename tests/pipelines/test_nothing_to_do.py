@@ -14,6 +14,7 @@ from PIL import Image
 
 from manifests import create_lake, open_lake
 from manifests.tables import FORMAT_VERSION
+from manifests.upkeep import collect_garbage
 from manifests.wide import narrow, wide_rows_sql
 from pipelines import measure as measuring
 from pipelines import run as running
@@ -199,6 +200,6 @@ def test_a_catalog_that_was_not_finished_is_no_lake_and_is_collected(tmp_path: P
     unfinished.write_bytes(b"half")
     with create_lake(tmp_path / "lake") as lake:
         assert lake.value("SELECT count(*) FROM samples") == 0
-        assert str(unfinished) in lake.collect_garbage()
+        assert str(unfinished) in collect_garbage(lake)
     assert not unfinished.exists()
     assert not list((tmp_path / "lake").glob(".manifest*"))
