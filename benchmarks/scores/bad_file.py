@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from benchmarks.one_bad_file import make_pictures
-from benchmarks.scores.rows import Bench, Contender, Part, compare, ours
+from benchmarks.scores.rows import Bench, Part, compare, ours, peer
 
 CASES = {"cut": "cut in the middle", "garbage": "not a picture at all"}
 
@@ -22,14 +22,14 @@ def bad_file(bench: Bench) -> Part:
     for case, folder in zip(CASES.values(), (cut, garbage), strict=True):
         contenders += [
             ours(f"Goldsieve: {case}", "bad_file", folder, differs="two hashes and eight measures"),
-            Contender(f"Data-Juicer: {case}", ("data_juicer_bad_file.py", str(folder)), "data-juicer", differs="`image_shape_filter`, `dj-process`"),
-            Contender(f"imagededup: {case}", ("imagededup_bad_file.py", str(folder)), "data-juicer", differs="PHash of a folder"),
-            Contender(f"cleanvision: {case}", ("cleanvision_issues.py", str(folder)), "cleanvision", differs="four checks"),
+            peer(f"Data-Juicer: {case}", "data-juicer", "data_juicer_bad_file.py", folder, differs="`image_shape_filter` by `dj-process`"),
+            peer(f"imagededup: {case}", "data-juicer", "imagededup_bad_file.py", folder, differs="PHash of a folder"),
+            peer(f"cleanvision: {case}", "cleanvision", "cleanvision_issues.py", folder, differs="four checks"),
         ]
     given = f"{count:,} JPEGs of 320x240, one of them broken: cut in the middle, or not a picture at all"
     notes = (
-        "Good samples lost: pictures without a result though nothing is wrong with them. Data-Juicer's filter reads headers only, so a file cut "
-        "in the middle stays in its output; a file without a header makes it drop the whole batch of 1,000 that has it.",
+        "Good samples lost: pictures without a result though nothing is wrong with them. Data-Juicer's filter reads headers only: a file "
+        "cut in the middle stays in its output, and one without a header takes its whole batch of 1,000 with it.",
     )
     rows = compare(bench, contenders, score=lambda found: lost(found, count))
     return Part("bad_file", "One bad file", "pictures/s", given, rows, notes)
@@ -42,4 +42,3 @@ def lost(found: dict[str, Any], count: int) -> dict[str, str]:
     else:
         said = "in the output, unnoticed" if kept == count else "left out"
     return {"good samples lost": f"{max(0, count - 1 - kept):,}", "the bad one": said}
-

@@ -6,15 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-
 import numpy as np
 from PIL import Image
 
 from benchmarks.common import DATA
 from benchmarks.dedup_pictures import EDITS, jpeg, photographs
 from benchmarks.dedup_quality import SAME_SCENE
-from benchmarks.programs import ONE_THREAD
-from benchmarks.scores.rows import Bench, Contender, Part, Row, compare, left_out, ours
+from benchmarks.scores.rows import Bench, Part, Row, compare, left_out, ours, peer
 
 ORIGINALS, COPIED = 2400, 40
 """Of each of the copied pictures one copy a kind of edit is planted."""
@@ -28,24 +26,19 @@ def duplicates(bench: Bench) -> Part:
     planted = plant(all_of, dict(list(originals.items())[:some]), more)
     kind = "photographs of Flickr8k, 224x224" if (DATA / "flickr8k").is_dir() else "made pictures (the evaluation data is not here)"
     given = f"{min(some, len(originals)):,} {kind}, and {planted:,} copies of {more} of them, {len(EDITS)} kinds of edit, in one folder"
+    ours_differs, strong = "hashes: phash within 10 and dhash within 12 bits", "also key points, and embeddings of `starter`"
     contenders = [
-        ours("Goldsieve", "duplicates", all_of, "default", small=(few, "default"), differs="hashes: phash within 10 and dhash within 12 bits"),
-        ours("Goldsieve, strong", "duplicates", all_of, "strong", small=(few, "strong"), differs="also key points and embeddings of `starter`"),
-        Contender("imagededup", ("dedup_folder.py", "imagededup", str(all_of)), "data-juicer", differs="phash within 10 bits, all pairs compared"),
-        Contender("fastdup", ("fastdup_pairs.py", str(all_of)), "fastdup", differs="its embeddings, similarity 0.9; groups are connected pairs"),
-        Contender(
-            "Data-Juicer",
-            ("dedup_folder.py", "data-juicer", str(all_of)),
-            "data-juicer",
-            differs="equal phash only",
-            variables=ONE_THREAD,
-        ),
+        ours("Goldsieve", "duplicates", all_of, "default", small=(few, "default"), differs=ours_differs),
+        ours("Goldsieve, strong", "duplicates", all_of, "strong", small=(few, "strong"), differs=strong),
+        peer("imagededup", "data-juicer", "dedup_folder.py", "imagededup", all_of, differs="phash within 10 bits, all pairs compared"),
+        peer("fastdup", "fastdup", "fastdup_pairs.py", all_of, differs="its embeddings, similarity 0.9; groups are connected pairs"),
+        peer("Data-Juicer", "data-juicer", "dedup_folder.py", "data-juicer", all_of, differs="equal phash only"),
     ]
     rows: tuple[Row, ...] = compare(bench, contenders, score=lambda found: scored(found["pairs"], sorted(all_of.iterdir())))
     rows += left_out({"imagededup, CNN": "its model is downloaded when it is first used: not possible offline"})
     notes = (
-        "Copies found: of each group of a picture and its copies all but one should go; the share that does. Wrongly dropped: unlike pictures "
-        "that would go with them.",
+        "Copies found: of each group of a picture and its copies all but one should go; the share that does. Wrongly dropped: unlike "
+        "pictures that would go with them.",
     )
     return Part("duplicates", "Planted copies", "pictures/s", given, rows, notes)
 
@@ -94,5 +87,3 @@ def scored(pairs: Iterable[tuple[str, str]], paths: Iterable[Path]) -> dict[str,
     missed = sum(len(groups) - 1 for groups in pictures.values())
     wrong = sum(len(stems) - 1 for stems in together.values())
     return {"copies found": f"{1 - missed / copies:.1%}", "wrongly dropped": str(wrong)}
-
-
