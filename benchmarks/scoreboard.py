@@ -47,9 +47,8 @@ def run_part(name: str, bench: Bench) -> Part:
 
 
 def machine() -> dict[str, str]:
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     packages = ("ray", "pyarrow", "numpy", "duckdb", "torch")
     return {

@@ -10,17 +10,18 @@ from benchmarks.scores.rows import Part, Row
 
 HEAD = """# Scoreboard
 
-Goldsieve beside other tools: the same input, the same machine and processors, each tool in an environment of its own, one run, one after the other.
+Goldsieve beside other tools: the same input, the same machine and processors, each tool in an environment of its own, one run, one
+after the other.
 
     make bench                                              # all parts, about {minutes} minutes, and this page
     python -m benchmarks.scoreboard --only duplicates       # one part; the others stay as they are
     python -m benchmarks.scoreboard --full                  # larger inputs
 
-**How to read it.** *Rate* is by the clock of the work itself; *program* is the wall time of the whole process, with its start and imports. *Goldsieve
-against it* is the rate in the first row over that of the row: 5.0x is five times as fast as that tool, 0.50x half as fast. *Memory* is the
-peak over all processes of a program, what they share counted once. What is not the same work stands in the last column; a tool that could
-not be run has the reason instead of figures. Short runs on few processors: ratios say more than absolute rates, and differences below a
-fifth say nothing.
+**How to read it.** *Rate* is by the clock of the work itself; *program* is the wall time of the whole process, with its start
+and imports. *Goldsieve against it* is the rate in the first row over that of the row: 5.0x is five times as fast as that tool, 0.50x half
+as fast. *Memory* is the peak over all processes of a program, what they share counted once. What is not the same work stands in the last
+column; a tool that could not be run has the reason instead of figures. Short runs on few processors: ratios say more than absolute rates,
+and differences below a fifth say nothing.
 
 """
 QUIET = 0.75
@@ -32,7 +33,7 @@ def render(run: Mapping[str, Any], parts: Sequence[Part]) -> str:
     lines = [HEAD.format(minutes=minutes), f"Machine: {run['machine']}. {run['software']}.\n"]
     if any(part.load[0] > QUIET for part in parts):
         lines.append(
-            "**The machine was not idle** in the parts marked so: their figures are no results, only a sign that the comparison runs.\n"
+            "**The machine was busy** in the parts marked so: their figures are no results, only a sign that the comparison runs.\n"
         )
     for part in parts:
         lines += table(part)

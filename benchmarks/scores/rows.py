@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.programs import PEERS, Unavailable, environment, run_json
+from benchmarks.programs import ONE_THREAD, PEERS, Unavailable, environment, run_json
 
 OURS = (sys.executable, "-m", "benchmarks.scores.ours")
 
@@ -132,6 +132,7 @@ def run_one(bench: Bench, contender: Contender) -> dict[str, Any]:
         command = [environment(contender.environment, bench.environments), PEERS / command[0], *command[1:]]
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         command += [Path(folder)] if contender.fresh else []
+        os.sync()  # what the one before left to be written is not this one's
         started = time.perf_counter()
         found = run_json(command, limit=bench.limit, variables=contender.variables)
     print(
@@ -141,6 +142,12 @@ def run_one(bench: Bench, contender: Contender) -> dict[str, Any]:
         flush=True,
     )
     return found
+
+
+def peer(tool: str, environment: str, *command: object, differs: str, small: Sequence[object] = (), fresh: bool = False) -> Contender:
+    """A script of `benchmarks/peers` in the environment of that name; numerical libraries with a thread for each of its processes."""
+    first = tuple(map(str, small))
+    return Contender(tool, tuple(map(str, command)), environment, differs, fresh, ONE_THREAD, first)
 
 
 def ours(tool: str, what: str, *arguments: object, differs: str = "", small: Sequence[object] = ()) -> Contender:
