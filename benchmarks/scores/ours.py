@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.export import with_export
 from manifests import Lake, create_lake, open_lake
 from operators.base import Operator
 from operators.clip_score import ClipScore
@@ -24,9 +23,12 @@ from operators.phash import PHash
 from operators.text_embedding import TextEmbedding
 from operators.video.shots import Shots
 from pipelines.engine import make_engine
+from pipelines.export import export as write_shards
+from pipelines.export_plan import ExportSettings
 from pipelines.measure import measure
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
+from pipelines.reader import Reader
 from pipelines.run import default_uses, ingest
 from pipelines.sources import SourceSpec
 
@@ -86,9 +88,10 @@ def shots(folder: str, scratch: Path) -> dict[str, Any]:
 
 
 def export(lake_folder: str, megabytes: str, workers: str, scratch: Path) -> dict[str, Any]:
+    settings = ExportSettings(to=str(scratch / "out"), shard_size="128MB")
     with open_lake(Path(lake_folder), read_only=False) as lake:
         started = time.perf_counter()
-        with_export(lake, scratch / "out", int(workers))
+        write_shards(lake, settings, "recipe", "digest", read=Reader().read, workers=int(workers), overwrite=True)
         return {"count": int(megabytes), "seconds": time.perf_counter() - started}
 
 
