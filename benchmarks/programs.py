@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -46,7 +48,7 @@ def last_words(text: str) -> str:
     """The last line that says something, of an error output."""
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower() and not line.startswith("WARNING")]
-    return (errors or lines or ["it said nothing"])[-1][:300]
+    return re.sub(r" at 0x[0-9a-f]+", "", (errors or lines or ["it said nothing"])[-1])[:300]
 
 
 class MemoryWatch(threading.Thread):
@@ -67,25 +69,18 @@ def run_json(command: Sequence[str | Path], *, limit: float = 3600, variables: M
     Raises `Unavailable` when it fails or takes longer than ``limit`` seconds.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(variables or {})},
-        start_new_session=True,
-    )
-    watch = MemoryWatch(process.pid)
-    watch.start()
-    try:
-        out, err = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        for pid in list(tree(process.pid)):  # with its workers, or they would go on beside the next program
-            os.kill(pid, 9)
-        process.wait()
-        raise Unavailable(f"stopped after {limit:.0f} s") from None
-    finally:
-        watch.ended.set()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([str(part) for part in command], env={**os.environ, **(variables or {})}, **pipes) as process:
+        watch = MemoryWatch(process.pid)
+        watch.start()
+        try:
+            out, err = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            for pid in list(tree(process.pid)):  # with its workers, or they would go on beside the next program
+                os.kill(pid, signal.SIGKILL)
+            raise Unavailable(f"stopped after {limit:.0f} s") from None
+        finally:
+            watch.ended.set()
     if process.returncode:
         raise Unavailable(f"failed: {last_words(err)}")
     found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])

@@ -19,7 +19,9 @@ def download(bench: Bench) -> Part:
 
 def measured(bench: Bench, urls: int) -> tuple[Row, ...]:
     if importlib.util.find_spec("benchmarks.download") is None:
-        return left_out({"Goldsieve": "this version does not download yet", "img2dataset": "nothing to compare with"})
+        return left_out(
+            {"Goldsieve": "not run: this version has no benchmarks/download.py", "img2dataset": "not run: nothing to compare with"}
+        )
     if not bench.peers:
         return left_out({"img2dataset": "left out on request (--no-peers)"})
     command = [sys.executable, "-m", "benchmarks.download", "--urls", str(urls), "--rounds", "1", "--peers", str(bench.environments)]

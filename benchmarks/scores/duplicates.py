@@ -35,7 +35,7 @@ def duplicates(bench: Bench) -> Part:
         peer("Data-Juicer", "data-juicer", "dedup_folder.py", "data-juicer", all_of, differs="equal phash only"),
     ]
     rows: tuple[Row, ...] = compare(bench, contenders, score=lambda found: scored(found["pairs"], sorted(all_of.iterdir())))
-    rows += left_out({"imagededup, CNN": "its model is downloaded when it is first used: not possible offline"})
+    rows += left_out({"imagededup, CNN": "not run: its model is downloaded when it is first used, not possible offline"})
     notes = (
         "Copies found: of each group of a picture and its copies all but one should go; the share that does. Wrongly dropped: unlike "
         "pictures that would go with them.",

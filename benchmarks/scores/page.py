@@ -18,8 +18,8 @@ after the other.
     python -m benchmarks.scoreboard --full                  # larger inputs
 
 **How to read it.** *Rate* is by the clock of the work itself; *program* is the wall time of the whole process, with its start
-and imports. *Goldsieve against it* is the rate in the first row over that of the row: 5.0x is five times as fast as that tool, 0.50x half
-as fast. *Memory* is the peak over all processes of a program, what they share counted once. What is not the same work stands in the last
+and imports. *First row against it* is the first row's rate over that of the row: 5.0x means Goldsieve is five times as fast as that tool,
+0.50x half as fast. *Memory* is the peak over all processes of a program, what they share counted once. What is not the same work stands in the last
 column; a tool that could not be run has the reason instead of figures. Short runs on few processors: ratios say more than absolute rates,
 and differences below a fifth say nothing.
 
@@ -42,7 +42,7 @@ def render(run: Mapping[str, Any], parts: Sequence[Part]) -> str:
 
 def table(part: Part) -> list[str]:
     further = list(dict.fromkeys(name for row in part.rows for name in row.found))
-    heads = ["tool", "version", part.unit, "Goldsieve against it", *further, "memory, MB", "program, s", "what differs"]
+    heads = ["tool", "version", part.unit, "first row against it", *further, "memory, MB", "program, s", "what differs"]
     first = part.rows[0].rate
     load = f"load {part.load[0]:.1f} before and {part.load[1]:.1f} after"
     busy = ", **busy machine**" if part.load[0] > QUIET else ""
@@ -58,7 +58,7 @@ def table(part: Part) -> list[str]:
 
 def cells(row: Row, first: float | None, further: Sequence[str]) -> list[str]:
     if row.missing or row.rate is None:
-        return [row.tool, row.version, "-", "-", *("-" for _ in further), "-", "-", f"not run: {escaped(row.missing)}"]
+        return [row.tool, row.version, "-", "-", *("-" for _ in further), "-", "-", escaped(row.missing)]
     ratio = f"{first / row.rate:.2f}x" if first else "-"
     figures = [shown(row.rate), ratio, *(row.found.get(name, "") for name in further), shown(row.memory_mb), shown(row.program_s)]
     return [row.tool, row.version, *figures, escaped(row.differs)]

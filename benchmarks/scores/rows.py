@@ -45,6 +45,8 @@ class Contender:
     fresh: bool = False
     """The command's last argument is an empty folder, a new one each time, which the program fills."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    cold: str = ""
+    """Folder whose files are taken out of the page cache first."""
     small: tuple[str, ...] = ()
     """The same command over a small input, run first: what a tool compiles once, and a cold disk, are then not timed."""
 
@@ -133,6 +135,8 @@ def run_one(bench: Bench, contender: Contender) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         command += [Path(folder)] if contender.fresh else []
         os.sync()  # what the one before left to be written is not this one's
+        if contender.cold:
+            evict(Path(contender.cold))
         started = time.perf_counter()
         found = run_json(command, limit=bench.limit, variables=contender.variables)
     print(
@@ -147,13 +151,20 @@ def run_one(bench: Bench, contender: Contender) -> dict[str, Any]:
 def peer(tool: str, environment: str, *command: object, differs: str, small: Sequence[object] = (), fresh: bool = False) -> Contender:
     """A script of `benchmarks/peers` in the environment of that name; numerical libraries with a thread for each of its processes."""
     first = tuple(map(str, small))
-    return Contender(tool, tuple(map(str, command)), environment, differs, fresh, ONE_THREAD, first)
+    return Contender(tool, tuple(map(str, command)), environment, differs, fresh, ONE_THREAD, small=first)
 
 
 def ours(tool: str, what: str, *arguments: object, differs: str = "", small: Sequence[object] = ()) -> Contender:
     """Goldsieve, as a program of its own (`benchmarks.scores.ours`); ``small``: other arguments, see `Contender.small`."""
     first = (*OURS, what, *map(str, small)) if small else ()
     return Contender(tool, (*OURS, what, *map(str, arguments)), differs=differs, fresh=True, small=first)
+
+
+def evict(folder: Path) -> None:
+    """Take the files of a folder out of the page cache (Linux)."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def left_out(tools: Mapping[str, str]) -> tuple[Row, ...]:

@@ -17,7 +17,7 @@ FIRST = 1000
 def shots(bench: Bench) -> Part:
     title, unit = "Shots of videos", "frames/s"
     if not (DATA / "video").is_dir():
-        reason = "the videos are made from the evaluation data, which is not here"
+        reason = "not run: the videos are made from the evaluation data, which is not here"
         return Part("shots", title, unit, "", left_out({"Goldsieve": reason, "PySceneDetect": reason}))
     count, folder = 25 if bench.full else 4, bench.scratch / "videos"
     materials = load_materials(DATA, 1)
