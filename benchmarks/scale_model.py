@@ -10,7 +10,8 @@ Assumptions, all of them:
   + row * rows there``, beside the workers. It is the limit only when it takes longer than they do.
 * Every sample is one GET; every part one PUT. A prefix of the store answers ``gets_a_second``.
 * Pairs cost ``each * rows`` at the driver and ``square * rows * rows`` on all cores.
-* An export is written by one machine.
+* An export is written by one machine; for every `WINDOW_ROWS` of it the driver looks rows up among all rows, which costs at least as
+  much as before a wave.
 """
 
 import math
@@ -21,6 +22,7 @@ from itertools import combinations
 import numpy as np
 
 from pipelines.engine import BLOCK_ROWS
+from pipelines.export_plan import WINDOW_ROWS
 from pipelines.measure import COMMIT_SECONDS, REFERENCE_WAVE
 
 GB = 1e9
@@ -147,7 +149,8 @@ def plan(costs: Costs, cluster: Cluster, work: Work, prices: Prices) -> Planned:
         "near duplicates": (costs.pairs.start + costs.pairs.each * rows) / speed
         + costs.pairs.square * rows**2 * 2 / (cores * cluster.efficiency),
         "tiers (driver)": costs.tier(rows) / speed,
-        "export (driver)": rows * work.gold_share * work.sample_bytes / (work.export_mb_s * 1e6),
+        "export: write (driver)": rows * work.gold_share * work.sample_bytes / (work.export_mb_s * 1e6),
+        "export: look-up (driver)": math.ceil(rows * work.gold_share / WINDOW_ROWS) * costs.wave(rows) / speed,
     }
     hours, alone = sum(steps.values()) / 3600, sum(v for k, v in steps.items() if k.endswith("(driver)")) / 3600
     lake_gb, gold_gb = rows * costs.lake_bytes / GB, rows * work.gold_share * work.sample_bytes / GB

@@ -12,7 +12,7 @@ from benchmarks.scores.rows import Bench, Contender, Part, compare, left_out, ou
 
 
 def clip(bench: Bench) -> Part:
-    count, folder, checkpoint = 2000 if bench.full else 384, bench.scratch / "captioned", bench.scratch / "random.pt"
+    count, folder, checkpoint = 2000 if bench.full else 256, bench.scratch / "captioned", bench.scratch / "random.pt"
     make_pictures(folder, count, 85)
     for path in sorted(folder.rglob("*.jpg")):
         path.with_suffix(".txt").write_text(f"a photograph with the number {path.stem} of a street, a cat or a bridge in the morning")

@@ -18,10 +18,10 @@ after the other.
     python -m benchmarks.scoreboard --full                  # larger inputs
 
 **How to read it.** *Rate* is by the clock of the work itself; *program* is the wall time of the whole process, with its start
-and imports. *First row against it* is the first row's rate over that of the row: 5.0x means Goldsieve is five times as fast as that tool,
-0.50x half as fast. *Memory* is the peak over all processes of a program, what they share counted once. What is not the same work stands in the last
-column; a tool that could not be run has the reason instead of figures. Short runs on few processors: ratios say more than absolute rates,
-and differences below a fifth say nothing.
+and imports. *First row against it* is the first row's rate over that of the row: 5.0x means Goldsieve is five times as fast as
+that tool, 0.50x half as fast. *Memory* is the peak over all processes of a program, what they share counted once. What is not the
+same work stands in the last column; a tool that could not be run has the reason instead of figures. Short runs on few processors:
+ratios say more than absolute rates, and differences below a fifth say nothing.
 
 """
 QUIET = 0.75

@@ -29,7 +29,7 @@ class Bench:
     @property
     def limit(self) -> float:
         """Seconds after which a program is stopped."""
-        return 1800 if self.full else 150
+        return 1800 if self.full else 240
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Row:
     program_s: float | None = None
     """Seconds of the whole program, with its start and what it imports."""
     memory_mb: float | None = None
-    """Peak of the proportional memory of all its processes."""
+    """Peak of the proportional memory of all its processes; None: it ended before anyone looked."""
     found: Mapping[str, str] = field(default_factory=dict)
     """Further columns: recall, samples lost, ..."""
     differs: str = ""
@@ -118,7 +118,7 @@ def compare(
                 str(found[-1]["version"]),
                 statistics.median(run["count"] * scale / run["seconds"] for run in found),
                 statistics.median(run["program_s"] for run in found),
-                max(run["peak_mb"] for run in found),
+                max(run["peak_mb"] for run in found) or None,
                 score(found[-1]),
                 contender.differs,
             )
