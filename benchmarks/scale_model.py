@@ -2,14 +2,16 @@
 
 Assumptions, all of them:
 
-* A driver's step costs ``start + each * rows`` seconds, as on the machine that was measured, divided by ``driver_speedup``.
+* A driver's step costs ``start + each * rows`` processor seconds, as on the machine that was measured. They count as seconds: that the
+  driver's database uses several processors, and that it waits for disk or network, is left to ``driver_speedup``. Costs stay linear
+  beyond the largest lake that was measured: memory suffices, nothing spills.
 * Workers are busy ``efficiency`` of the time; a sample takes ``sample_cpu_s`` of one core, whatever the cluster's size.
 * Measuring goes in waves of `REFERENCE_WAVE` rows. Before each wave the driver looks its rows up among all rows, and a pool of actors
   starts; workers wait for both.
 * The driver registers parts of `BLOCK_ROWS` rows every `COMMIT_SECONDS`; a commit costs ``start + part * new parts + file * files there
   + row * rows there``, beside the workers. It is the limit only when it takes longer than they do.
 * Every sample is one GET; every part one PUT. A prefix of the store answers ``gets_a_second``.
-* Pairs cost ``each * rows`` at the driver and ``square * rows * rows`` on all cores.
+* Pairs cost ``each * rows`` at the driver and ``square * rows * rows`` shared by all cores.
 * An export is written by one machine; for every `WINDOW_ROWS` of it the driver looks rows up among all rows, which costs at least as
   much as before a wave.
 """
@@ -61,6 +63,8 @@ class Costs:
     find: Step
     wave: Step
     """Looking up the rows of one wave among all rows."""
+    fetch: Step
+    """Fetching the rows of all waves."""
     compact: Step
     pairs: Step
     tier: Step
@@ -134,7 +138,7 @@ def plan(costs: Costs, cluster: Cluster, work: Work, prices: Prices) -> Planned:
         "object store requests": rows / (cluster.gets_a_second * cluster.prefixes),
     }
     parts = rows / BLOCK_ROWS * work.tables
-    waiting = waves * (costs.wave(rows) / speed + cluster.actor_start_s)
+    waiting = waves * (costs.wave(rows) / speed + cluster.actor_start_s) + costs.fetch.each * rows / speed
     busy = max(within.values()) + waiting
     # A table has on average half of its files and rows when a commit looks at them.
     fixed = costs.commit(0, parts / work.tables / 2, rows / 2) * work.tables / speed
@@ -147,7 +151,7 @@ def plan(costs: Costs, cluster: Cluster, work: Work, prices: Prices) -> Planned:
         "between waves: look-up (driver), actors start": waiting,
         "merge parts (driver)": costs.compact(rows) * work.tables / speed,
         "near duplicates": (costs.pairs.start + costs.pairs.each * rows) / speed
-        + costs.pairs.square * rows**2 * 2 / (cores * cluster.efficiency),
+        + costs.pairs.square * rows**2 / (cores * cluster.efficiency),
         "tiers (driver)": costs.tier(rows) / speed,
         "export: write (driver)": rows * work.gold_share * work.sample_bytes / (work.export_mb_s * 1e6),
         "export: look-up (driver)": math.ceil(rows * work.gold_share / WINDOW_ROWS) * costs.wave(rows) / speed,
@@ -171,7 +175,7 @@ def register_limit(costs: Costs, cluster: Cluster, tables: int) -> float:
 
 def wave_limit(costs: Costs, cluster: Cluster, rows: int) -> float:
     """Rows a second that no number of nodes exceeds: waves are looked up and actors start one after the other."""
-    return REFERENCE_WAVE / (costs.wave(rows) / cluster.driver_speedup + cluster.actor_start_s)
+    return REFERENCE_WAVE / ((costs.wave(rows) + costs.fetch.each * REFERENCE_WAVE) / cluster.driver_speedup + cluster.actor_start_s)
 
 
 def fit(

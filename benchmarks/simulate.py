@@ -30,7 +30,7 @@ SIZES = (10_000, 30_000, 100_000)
 PICTURES = (200, 1400)
 TABLES = 3
 """``media``, ``signal_phash`` and ``signal_image_quality``: what the measured pass writes."""
-STEPS = ("ingest", "find", "wave", "compact", "pairs", "tier")
+STEPS = ("ingest", "find", "wave", "fetch", "compact", "pairs", "tier")
 
 
 def costs_of(points: Sequence[Observed], sample_cpu_s: float) -> Costs:
@@ -100,6 +100,17 @@ def check(points: Sequence[Observed], cpu: float) -> None:
     print(f"{'lake':<12}{size:>9.0f} MB{large.lake_bytes / 1e6:>9.0f} MB{size * 1e6 / large.lake_bytes - 1:>9.0%}")
 
 
+def unit_costs(costs: Costs) -> None:
+    commit = costs.commit
+    print(
+        f"\nunit costs\n  commit: {commit.part * 1e3:.1f} ms a part, {commit.file * 1e6:.0f} us a file there, {commit.row * 1e9:.1f} ns a row there"
+    )
+    for name in STEPS:
+        step = getattr(costs, name)
+        squared = f" + {step.square * 1e12:.2f} ps a row squared" if step.square else ""
+        print(f"  {name}: {step.start:.2f} s + {step.each * 1e6:.2f} us a row{squared}")
+
+
 def show(planned: Planned, costs: Costs, cluster: Cluster, work: Work) -> None:
     print(f"\n{work.samples:,} samples on {cluster.nodes} nodes of {cluster.cores} cores\n")
     for name, seconds in planned.steps.items():
@@ -153,6 +164,7 @@ def main() -> None:
     print(f"one sample: {cpu * 1000:.2f} ms of a core (load while measuring: {load})")
     check(points, cpu)
     costs = costs_of(points, options.sample_ms / 1000 if options.sample_ms else cpu)
+    unit_costs(costs)
     cluster = Cluster(options.nodes, options.cores, options.gbit, driver_speedup=options.driver_speedup, prefixes=options.prefixes)
     work = Work(options.samples, options.kilobytes * 1000, TABLES, options.gold, options.export_mb_s)
     prices = Prices(options.core_hour, options.gb_month, options.gets_1000, options.puts_1000)
