@@ -101,10 +101,8 @@ def check(points: Sequence[Observed], cpu: float) -> None:
 
 
 def unit_costs(costs: Costs) -> None:
-    commit = costs.commit
-    print(
-        f"\nunit costs\n  commit: {commit.part * 1e3:.1f} ms a part, {commit.file * 1e6:.0f} us a file there, {commit.row * 1e9:.1f} ns a row there"
-    )
+    part, file, row = costs.commit.part * 1e3, costs.commit.file * 1e6, costs.commit.row * 1e9
+    print(f"\nunit costs, processor time\n  commit: {part:.1f} ms a part, {file:.0f} us a file and {row:.1f} ns a row that are there")
     for name in STEPS:
         step = getattr(costs, name)
         squared = f" + {step.square * 1e12:.2f} ps a row squared" if step.square else ""
