@@ -15,7 +15,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +46,10 @@ def run_part(name: str, bench: Bench) -> Part:
     return replace(part, load=(before, os.getloadavg()[0]), seconds=time.monotonic() - started)
 
 
+def in_order(parts: Mapping[str, Part]) -> list[Part]:
+    return [parts[name] for name in PARTS if name in parts]
+
+
 def machine() -> dict[str, str]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
@@ -68,15 +72,17 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="run nothing")
     options = parser.parse_args()
     kept = options.page.with_suffix(".json")
-    parts = {part.name: part for part in from_json(kept)}
+    run, known = from_json(kept)
+    parts = {part.name: part for part in known}
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         bench = Bench(Path(scratch), options.peers.absolute(), options.full, not options.no_peers)
         for name in [] if options.render else options.only or PARTS:
-            parts[name] = run_part(name, bench)
+            parts[name], run = run_part(name, bench), machine()
             print(f"   {name}: {parts[name].seconds:.0f} s", file=sys.stderr, flush=True)
-            ordered = [parts[name] for name in PARTS if name in parts]
-            to_json(kept, machine(), ordered)
-            options.page.write_text(render(machine(), ordered))
+            to_json(kept, run, in_order(parts))
+    if not parts:
+        parser.error(f"{kept} is not there: nothing was run yet")
+    options.page.write_text(render(run, in_order(parts)))
     print(options.page)
 
 

@@ -76,11 +76,13 @@ def to_json(path: Path, run: Mapping[str, Any], parts: Sequence[Part]) -> None:
     path.write_text(json.dumps({**run, "parts": [asdict(part) for part in parts]}, indent=1) + "\n")
 
 
-def from_json(path: Path) -> list[Part]:
-    """The parts of an earlier run; none if there is no such file."""
+def from_json(path: Path) -> tuple[dict[str, str], list[Part]]:
+    """The machine and the parts of an earlier run; none if there is no such file."""
     if not path.exists():
-        return []
-    return [
+        return {}, []
+    run = json.loads(path.read_text())
+    parts = [
         Part(**{**part, "rows": tuple(Row(**row) for row in part["rows"]), "notes": tuple(part["notes"]), "load": tuple(part["load"])})
-        for part in json.loads(path.read_text())["parts"]
+        for part in run.pop("parts")
     ]
+    return run, parts

@@ -68,10 +68,10 @@ def test_the_page_is_the_same_from_the_file(tmp_path: Path) -> None:
     part = Part("images", "Pictures", "pictures/s", "10 pictures", rows, ("A note.",), (0.2, 1.5), 60.0)
     busy = replace(part, name="clip", title="Clip", load=(3.0, 1.5))
     to_json(tmp_path / "page.json", machine(), [part, busy])
-    read = from_json(tmp_path / "page.json")
+    run, read = from_json(tmp_path / "page.json")
     assert read == [part, busy]
-    assert from_json(tmp_path / "none.json") == []
-    page = render(machine(), read)
+    assert from_json(tmp_path / "none.json") == ({}, [])
+    page = render(run, read)
     assert "| slow | 2 | 20.0 | 5.00x |  | 10.0 | 9.0 |  |" in page
     assert "no\\|wheel" in page
     assert page.count("**busy machine**") == 1
