@@ -9,7 +9,7 @@ Assumptions, all of them:
 * Measuring goes in waves of `REFERENCE_WAVE` rows. Before each wave the driver looks its rows up among all rows, and a pool of actors
   starts; workers wait for both.
 * The driver registers parts of `BLOCK_ROWS` rows every `COMMIT_SECONDS`; a commit costs ``start + part * new parts + file * files there
-  + row * rows there``, beside the workers. It is the limit only when it takes longer than they do.
+  + row * rows there``, beside the workers, and at least one a wave. It is the limit only when it takes longer than they do.
 * Every sample is one GET; every part one PUT. A prefix of the store answers ``gets_a_second``.
 * Pairs cost ``each * rows`` at the driver and ``square * rows * rows`` shared by all cores.
 * An export is written by one machine; for every `WINDOW_ROWS` of it the driver looks rows up among all rows, which costs at least as
@@ -139,15 +139,14 @@ def plan(costs: Costs, cluster: Cluster, work: Work, prices: Prices) -> Planned:
     }
     parts = rows / BLOCK_ROWS * work.tables
     waiting = waves * (costs.wave(rows) / speed + cluster.actor_start_s) + costs.fetch.each * rows / speed
-    busy = max(within.values()) + waiting
     # A table has on average half of its files and rows when a commit looks at them.
     fixed = costs.commit(0, parts / work.tables / 2, rows / 2) * work.tables / speed
-    commits = max(waves, busy / (COMMIT_SECONDS + fixed))
+    commits = max(waves, max(within.values()) / (COMMIT_SECONDS + fixed))  # a wave ends with one
     within["driver: commits"] = commits * fixed + costs.commit.part * parts / speed
     steps = {
         "list and ingest (driver)": costs.ingest(rows) / speed,
         "find what is pending (driver)": costs.find(rows) / speed,
-        "measure": max(within["driver: commits"] - waiting, *(v for k, v in within.items() if k != "driver: commits")),
+        "measure": max(within.values()),
         "between waves: look-up (driver), actors start": waiting,
         "merge parts (driver)": costs.compact(rows) * work.tables / speed,
         "near duplicates": (costs.pairs.start + costs.pairs.each * rows) / speed

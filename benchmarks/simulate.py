@@ -18,29 +18,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks.dedup_scale import count_pairs
 from benchmarks.pictures import make_pictures, warm
-from benchmarks.scale_measured import PARTS_A_COMMIT, Committed, Observed, observe
+from benchmarks.scale_measured import PARTS_A_COMMIT, Committed, Observed, observe, timed
 from benchmarks.scale_model import Cluster, Commit, Costs, Planned, Prices, Step, Work, fit, plan, register_limit, wave_limit
 from benchmarks.scores.ours import measured, with_operators
 from operators.image_quality import ImageQuality
+from operators.near_duplicates import NearDuplicates
 from operators.phash import PHash
 from pipelines.sources import SourceSpec
 
 SIZES = (10_000, 30_000, 100_000)
 PICTURES = (200, 1400)
+PAIRS = (500_000, 1_000_000)
 TABLES = 3
 """``media``, ``signal_phash`` and ``signal_image_quality``: what the measured pass writes."""
 STEPS = ("ingest", "find", "wave", "fetch", "compact", "pairs", "tier")
 
 
-def costs_of(points: Sequence[Observed], sample_cpu_s: float) -> Costs:
-    """The model fitted to measured lakes."""
+def costs_of(points: Sequence[Observed], sample_cpu_s: float, square: float) -> Costs:
+    """The model fitted to measured lakes. ``square``: of the search for pairs, which small lakes do not show."""
     sizes = [(float(p.samples),) for p in points]
-    terms: list[Callable[[tuple[float, ...]], float]] = [lambda _: 1.0, lambda p: p[0], lambda p: p[0] ** 2]
-    steps = {}
-    for name in STEPS:
-        seconds = [getattr(point, name) for point in points]
-        steps[name] = Step(*fit(terms if name == "pairs" else terms[:2], sizes, seconds))
+    terms: list[Callable[[tuple[float, ...]], float]] = [lambda _: 1.0, lambda p: p[0]]
+    steps = {name: Step(*fit(terms, sizes, [getattr(point, name) for point in points])) for name in STEPS if name != "pairs"}
+    steps["pairs"] = Step(*fit(terms, sizes, [max(1e-3, p.pairs - square * p.samples**2) for p in points]), square)
     commits = [one for point in points for one in point.commits]
     columns: list[Callable[[tuple[float, ...]], float]] = [lambda _: 1.0, lambda p: p[0], lambda p: p[1]]
     # All commits have the same number of parts: what a commit costs of itself is not told apart, and is counted as the parts' cost.
@@ -64,12 +67,22 @@ def sample_seconds(folder: Path) -> float:
     return (took[2] - took[1]) / (PICTURES[1] - PICTURES[0])
 
 
-def observed(options: argparse.Namespace) -> tuple[list[Observed], float, str]:
-    """Points, seconds of a sample and the load, measured now or before."""
+def pairs_square(radius: int = NearDuplicates().radius) -> float:
+    """Processor seconds of the search for pairs that grow with the square of the hashes, told from two numbers of random ones."""
+    some, more = PAIRS
+    random, took = np.random.default_rng(0), []
+    for count in (1000, some, more):  # the first compiles
+        hashes = random.integers(0, 2**64, count, dtype=np.uint64)
+        took.append(timed(lambda hashes=hashes: count_pairs(hashes, radius)))  # type: ignore[misc]
+    return max(0.0, took[2] - took[1] * more / some) / (more**2 - some * more)
+
+
+def observed(options: argparse.Namespace) -> tuple[list[Observed], float, float, str]:
+    """Points, seconds of a sample, of pairs, and the load, measured now or before."""
     if options.costs and options.costs.exists():
         known = json.loads(options.costs.read_text())
         points = [Observed(**{**p, "commits": tuple(Committed(**c) for c in p["commits"])}) for p in known["points"]]
-        return points, known["sample_cpu_s"], known["load"]
+        return points, known["sample_cpu_s"], known["pairs_square"], known["load"]
     loads, points = [os.getloadavg()[0]], []
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         cpu = sample_seconds(Path(scratch))
@@ -79,16 +92,18 @@ def observed(options: argparse.Namespace) -> tuple[list[Observed], float, str]:
             points.append(observe(Path(scratch) / str(size), size, given))
             loads.append(os.getloadavg()[0])
             print(f"{size:,} samples: {', '.join(f'{n} {getattr(points[-1], n):.2f} s' for n in (*STEPS, 'commit'))}", file=sys.stderr)
+    square = pairs_square()
     load = f"{min(loads):.1f} to {max(loads):.1f}"
     if options.costs:
-        options.costs.write_text(json.dumps({"points": [asdict(p) for p in points], "sample_cpu_s": cpu, "load": load}, indent=1) + "\n")
-    return points, cpu, load
+        kept = {"points": [asdict(p) for p in points], "sample_cpu_s": cpu, "pairs_square": square, "load": load}
+        options.costs.write_text(json.dumps(kept, indent=1) + "\n")
+    return points, cpu, square, load
 
 
-def check(points: Sequence[Observed], cpu: float) -> None:
+def check(points: Sequence[Observed], cpu: float, square: float) -> None:
     """The largest lake predicted from the smaller ones."""
     *small, large = sorted(points, key=lambda p: p.samples)
-    costs = costs_of(small, cpu)
+    costs = costs_of(small, cpu, square)
     print(f"\n{large.samples:,} samples, predicted from {' and '.join(f'{p.samples:,}' for p in small)}\n")
     print(f"{'step':<12}{'predicted':>12}{'measured':>12}{'error':>9}")
     predicted = {name: getattr(costs, name)(large.samples) for name in STEPS}
@@ -158,10 +173,10 @@ def main() -> None:
     parser.add_argument("--costs", type=Path, metavar="FILE", help="keeps the measured points (JSON)")
     parser.add_argument("--folder", type=Path, help="where lakes are made (default: the temporary folder)")
     options = parser.parse_args()
-    points, cpu, load = observed(options)
+    points, cpu, square, load = observed(options)
     print(f"one sample: {cpu * 1000:.2f} ms of a core (load while measuring: {load})")
-    check(points, cpu)
-    costs = costs_of(points, options.sample_ms / 1000 if options.sample_ms else cpu)
+    check(points, cpu, square)
+    costs = costs_of(points, options.sample_ms / 1000 if options.sample_ms else cpu, square)
     unit_costs(costs)
     cluster = Cluster(options.nodes, options.cores, options.gbit, driver_speedup=options.driver_speedup, prefixes=options.prefixes)
     work = Work(options.samples, options.kilobytes * 1000, TABLES, options.gold, options.export_mb_s)

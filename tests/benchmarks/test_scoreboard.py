@@ -40,7 +40,6 @@ def test_a_tool_that_fails_is_a_row_with_the_reason_and_the_others_go_on(bench: 
     assert good.program_s is not None
 
 
-
 def test_a_program_that_does_not_end_is_stopped_with_its_children() -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     with pytest.raises(Unavailable, match="stopped after 1 s"):
