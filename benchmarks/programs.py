@@ -83,5 +83,8 @@ def run_json(command: Sequence[str | Path], *, limit: float = 3600, variables: M
             watch.ended.set()
     if process.returncode:
         raise Unavailable(f"failed: {last_words(err)}")
-    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+    try:
+        found: dict[str, Any] = json.loads((out.strip().splitlines() or [""])[-1])
+    except ValueError:
+        raise Unavailable(f"ended without figures: {last_words(err or out)}") from None
     return {**found, "program_s": time.perf_counter() - started, "peak_mb": watch.peak / 1e6}

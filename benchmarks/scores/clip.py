@@ -36,7 +36,9 @@ def clip(bench: Bench) -> Part:
         return {"precision": found.get("precision", "fp32")}
 
     rows = compare(bench, contenders, score=keep)
-    rows += left_out({"clip-retrieval": "not run: its inference downloads weights by name; the loop above is what it does on a processor"})
+    rows += left_out(
+        {"clip-retrieval": "not tried: it wants its model by name, from the internet; the loop above is what it does on a processor"}
+    )
     notes = [f"Weights are random, so scores mean nothing; {agreement(known)}"] if len(known) == 3 else []
     given = f"{count:,} JPEGs of 640x480 with a caption each, ViT-B/32"
     return Part("clip", "CLIP scores", "pairs/s", given, rows, tuple(notes))

@@ -31,11 +31,13 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_tool_that_fails_is_a_row_with_the_reason_and_the_others_go_on(bench: Bench) -> None:
     contenders = [
         Contender("broken", prints("raise OSError('image file is truncated')")),
+        Contender("mute", prints("print('done')")),
         Contender("good", prints(GOOD), differs="less work"),
     ]
-    broken, good = compare(bench, contenders, rounds=2, scale=10, score=lambda found: {"seen": str(found["count"])})
+    broken, mute, good = compare(bench, contenders, rounds=2, scale=10, score=lambda found: {"seen": str(found["count"])})
     assert broken.missing == "failed: OSError: image file is truncated"
     assert broken.rate is None
+    assert mute.missing == "ended without figures: done"
     assert (good.rate, good.version, good.found, good.missing) == (150.0, "good 1", {"seen": "30"}, "")
     assert good.program_s is not None
 
