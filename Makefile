@@ -1,4 +1,4 @@
-# make demo | test | check | bench | benchall | clean
+# make demo | test | check | audit | bench | benchall | clean
 #
 #   PYTHON=python3.12            which Python makes the environment (3.11 or newer)
 #   TORCH=cpu                    PyTorch's CPU-only build, a tenth of the download (or cu126, cu130, ... for a CUDA version)
@@ -16,7 +16,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench benchall env clean
+.PHONY: demo test check audit bench benchall env clean
 
 demo: env
 	$(BIN)/goldsieve demo demo
@@ -29,6 +29,10 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed, as the package index tells them.
+audit: env
+	$(BIN)/pip-audit --local --progress-spinner off --desc off
 
 bench: env
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH)

@@ -1,6 +1,8 @@
 """DuckDB connections to a lake: extensions, attaching, read-only guard."""
 
 import contextlib
+import tempfile
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,6 +55,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     if address.is_local and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
         raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
     connection = duckdb.connect(":memory:")
+    _bound_memory(connection)
     load_extension(connection, "ducklake")
     load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
     if is_remote(address.data):
@@ -83,6 +86,15 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     with contextlib.suppress(duckdb.InvalidInputException):  # inside Jupyter without ipywidgets there is no bar to switch off
         connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Half of the memory instead of DuckDB's four fifths, as workers need the other half; what is larger spills to the system's
+    temporary folder instead of one in the current directory."""
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    size, unit = str(row[0]).split() if row else ("8", "GiB")
+    connection.execute(f"SET memory_limit = '{float(size) * 5 / 8:.2f}{unit}'")
+    connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / f'goldsieve-{uuid.uuid4().hex}'))}")
 
 
 def confine(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:

@@ -106,9 +106,9 @@ class Gather(Protocol):
 class EveryFrame(Protocol):
     """A view made from every frame of a clip, small, in one decode that all views of a pass share. A frozen dataclass.
 
-    The view's data is what ``finish()`` of the started `Gather` returns. ``rough``: its frames may come out of a decode without the
-    codec's deblocking, which is a sixth cheaper and shows edges of blocks; it never shares a decode with views that are not rough, so no
-    view's pixels depend on the others of its pass.
+    The view's data is what ``finish()`` of the started `Gather` returns. ``rough``: its frames may come out of a decode that does not
+    deblock frames which no other is made from: cheaper, and edges of blocks may show. Such a decode is not shared with views that are
+    not rough, so no view's pixels depend on the others of its pass.
     """
 
     @property

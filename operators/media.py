@@ -48,7 +48,8 @@ _LARGE = 16_000_000
 _large_decode = threading.Lock()
 _STRIP = 4_000_000  # pixels converted to sRGB at a time: bounds the copies a conversion makes
 _MAX_SCANS = 200  # of a progressive JPEG; encoders write about 10, every one costs a walk over all pixels
-_STRAY = re.compile(r"(\d+) extraneous bytes")
+_STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(?!d[0-7])")
+"""Not before a restart marker: there pixels are missing, which a forgiving decoder paints grey."""
 
 
 class Media:

@@ -117,21 +117,29 @@ def ingest(
     media_column: Annotated[str | None, typer.Option(help="Table column with the path or the bytes.")] = None,
     caption_column: Annotated[str | None, typer.Option(help="Table column with the caption.")] = None,
     key_column: Annotated[str | None, typer.Option(help="Table column with the key.")] = None,
+    download: Annotated[
+        list[str] | None, typer.Option(help="How a list of URLs is fetched: NAME=VALUE, for example per_host=4. See docs/sources.md.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Add a source to a lake: references, captions and metadata; no picture is read yet.
+    """Add a source to a lake: references, captions and metadata; no picture is read yet. A list of URLs is downloaded first.
 
-    Run it again after the source changed: new samples are added, changed ones replaced, vanished ones reported.
+    Run it again after the source changed: new samples are added, changed ones replaced, vanished ones reported. A download that was
+    stopped goes on where it was; goldsieve retry fetches failed URLs again.
 
     Example: goldsieve ingest ./lake 'crawl/{00000..00099}.tar' --name crawl
+
+    Example: goldsieve ingest ./lake laion.parquet --kind urls --download per_host=4
     """
     from manifests.store import create_lake
+    from pipelines.download.options import read_options
     from pipelines.progress import Reporter
     from pipelines.run import ingest as ingest_source
     from pipelines.run import recorded_run
     from pipelines.sources import SourceSpec
 
-    spec = SourceSpec(path, kind, name, media_column, caption_column, key_column)
+    settings = read_options(download) if download else None
+    spec = SourceSpec(path, kind, name, media_column, caption_column, key_column, download=settings)
     with create_lake(lake) as opened, recorded_run(opened, "ingest", None, "inline") as (_, counts):
         result = ingest_source(opened, spec, Reporter(quiet=quiet))
         counts.update(vars(result))
@@ -315,15 +323,17 @@ def run(
 def retry(
     lake: LakeArgument,
     operators: Annotated[
-        list[str] | None, typer.Argument(help="Only failures of these operators. Default: all, and unreadable files.")
+        list[str] | None, typer.Argument(help="Only failures of these operators; download: of URLs. Default: all, and unreadable files.")
     ] = None,
     engine: EngineOption = "ray",
     address: AddressOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure again what failed: after a disk came back, a package was installed, an operator mended.
+    """Measure again what failed: after a disk came back, a package was installed, an operator mended. Failed URLs are fetched again.
 
     Example: goldsieve retry ./lake image_quality
+
+    Example: goldsieve retry ./lake download
     """
     from manifests import open_lake
     from pipelines.progress import Reporter

@@ -18,6 +18,7 @@ CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -32,11 +33,13 @@ CONTEXT = {
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -67,14 +70,13 @@ def croissant(index: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], 
         _files("facts", inside, ["*.json"], "application/json"),
     ]
     licences = sorted({str(row["license"]) for row in breakdown if row["license"]})
-    fields = [
-        _field("media", "The picture.", "sc:ImageObject", "media", {"fileProperty": "content"}),
-        _field("caption", "Its caption.", "sc:Text", "captions", {"fileProperty": "content"}),
-        *(
-            _field(name, _described(name, columns), TYPES.get(name, "sc:Text"), "facts", {"jsonPath": f"$.{name}"})
-            for name in index["columns"]
-            if name not in ("caption", "media")
-        ),
+    # A set of files each: joins of files are in the format, but its own reader (mlcroissant 1.1) does not carry them out.
+    name = _field("pictures/sample_id", "The sample_id: names of files begin with it.", "sc:Text", "media", {"fileProperty": "filename"})
+    name["source"]["transform"] = {"regex": r"^(.*)\.[^.]+$"}
+    pictures = [name, _field("pictures/content", "The picture.", "sc:ImageObject", "media", {"fileProperty": "content"})]
+    facts = [
+        _field(f"samples/{name}", _described(name, columns), TYPES.get(name, "sc:Text"), "facts", {"jsonPath": f"$.{name}"})
+        for name in index["columns"]
     ]
     document = {
         "@context": CONTEXT,
@@ -89,7 +91,10 @@ def croissant(index: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], 
         "version": f"1.0.0+{index['plan'][:12]}",
         "isLiveDataset": False,
         "distribution": [*shards, *sets],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "samples", "name": "samples", "field": fields}],
+        "recordSet": [
+            {"@type": "cr:RecordSet", "@id": "samples", "name": "samples", "key": {"@id": "samples/sample_id"}, "field": facts},
+            {"@type": "cr:RecordSet", "@id": "pictures", "name": "pictures", "key": {"@id": "pictures/sample_id"}, "field": pictures},
+        ],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -98,14 +103,14 @@ def _files(name: str, inside: list[dict[str, str]], includes: list[str], encodin
     return {"@type": "cr:FileSet", "@id": name, "name": name, "containedIn": inside, "encodingFormat": encoding, "includes": includes}
 
 
-def _field(name: str, text: str, kind: str, source: str, extract: dict[str, str]) -> dict[str, Any]:
+def _field(place: str, text: str, kind: str, files: str, extract: dict[str, str]) -> dict[str, Any]:
     return {
         "@type": "cr:Field",
-        "@id": f"samples/{name}",
-        "name": name,
+        "@id": place,
+        "name": place.rpartition("/")[2],
         "description": text,
         "dataType": kind,
-        "source": {"fileSet": {"@id": source}, "extract": extract},
+        "source": {"fileSet": {"@id": files}, "extract": extract},
     }
 
 

@@ -47,6 +47,7 @@ class RayEngine:
             import ray.data
 
         self._ray: Any = ray
+        address = address or os.environ.get("RAY_ADDRESS")  # set where `ray job submit` runs a command
         self._started = not ray.is_initialized()
         if self._started:
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
@@ -54,7 +55,7 @@ class RayEngine:
                 folders = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
                 options |= {"address": address, "runtime_env": {"py_modules": folders}}
             else:
-                options["num_cpus"] = usable_cores()
+                options |= {"address": "local", "num_cpus": usable_cores()}  # else it would join whatever Ray runs on this machine
             ray.init(**options)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False

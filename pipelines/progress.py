@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Meter(Protocol):
-    """Counts finished work."""
+    """Counts finished work. ``skipped``: what was there already and counts for no rate."""
 
-    def __call__(self, done: int, failed: int) -> None: ...
+    def __call__(self, done: int, failed: int, skipped: int = 0) -> None: ...
 
 
 class Reporter:
@@ -30,7 +30,7 @@ class Reporter:
     @contextlib.contextmanager
     def meter(self, label: str, total: int, unit: str = "samples") -> Iterator[Meter]:
         """A bar while the body runs, and one closing line with the rate."""
-        started, counts = time.monotonic(), [0, 0]
+        started, counts, left = time.monotonic(), [0, 0], total
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -45,11 +45,13 @@ class Reporter:
         with bar:
             task = bar.add_task(label, total=total, rate="", failed="")
 
-            def count(done: int, failed: int) -> None:
+            def count(done: int, failed: int, skipped: int = 0) -> None:
+                nonlocal left
                 counts[0] += done
                 counts[1] += failed
+                left -= skipped
                 rate = counts[0] / max(time.monotonic() - started, 1e-6)
-                bar.update(task, completed=min(counts[0], total), rate=f"{rate:,.0f} {unit}/s", failed=_failed(counts[1]))
+                bar.update(task, total=left, completed=min(counts[0], left), rate=f"{rate:,.0f} {unit}/s", failed=_failed(counts[1]))
 
             yield count
         seconds = max(time.monotonic() - started, 1e-6)

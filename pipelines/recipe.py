@@ -18,9 +18,11 @@ from manifests.address import LakeAddress, lake_address
 from manifests.errors import GoldsieveError, RecipeError, UsageError
 from operators.plugins import available, make
 from pipelines.captions.settings import CaptionSettings, as_data, read_captions
+from pipelines.download.settings import DownloadSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.sources import SourceSpec
+from pipelines.sources.spec import deciding
 from pipelines.yaml_lines import load_yaml
 from quality.presets import with_presets
 from quality.rule_reader import read_tiers
@@ -29,6 +31,7 @@ from quality.sql_guard import canonical, check_syntax
 from quality.sql_tree import nearest
 
 KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")
+DOWNLOADING = tuple(f.name for f in dataclasses.fields(DownloadSettings))
 Where = tuple[str | int, ...]
 T = typing.TypeVar("T")
 
@@ -38,7 +41,8 @@ class Recipe:
     """A checked recipe; paths are absolute.
 
     ``digest``: SHA-256 over what decides the result: sources as written, operators with their fingerprints and
-    conditions, tier rules, caption settings, export settings. Comments, layout, name, lake and the export's folder are not in it.
+    conditions, tier rules, caption settings, export settings. Comments, layout, name, lake, the export's folder and how URLs
+    are fetched are not in it.
     ``text``: the file as it was read, passwords blanked, with the changes of ``--set`` as comments at its end.
     """
 
@@ -106,14 +110,19 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         found = dict.fromkeys(f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in sorted(reading.problems))
         raise RecipeError("\n".join(found))
     content = {
-        "sources": [dataclasses.asdict(spec) for spec in sources],
+        "sources": [deciding(spec) for spec in sources],
         "operators": [[use.name, use.fingerprint, canonical(use.when) if use.when else ""] for use in operators],
         "tiers": tiers.canonical(),
         "export": dataclasses.asdict(dataclasses.replace(export, to="")) if export else None,
     } | ({"captions": as_data(captions)} if captions else {})
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
     here = tuple(
-        dataclasses.replace(spec, path=reading.path(spec.path), media_root=spec.media_root and reading.path(spec.media_root))
+        dataclasses.replace(
+            spec,
+            path=reading.path(spec.path),
+            media_root=spec.media_root and reading.path(spec.media_root),
+            download=spec.download and dataclasses.replace(spec.download, to=spec.download.to and reading.path(spec.download.to)),
+        )
         for spec in sources
     )
     if export:
@@ -254,6 +263,12 @@ def _sources(reading: _Reading) -> tuple[SourceSpec, ...]:
     found: list[SourceSpec] = []
     for i, item in enumerate(items):
         values = {"path": item} if isinstance(item, str) else item
+        for name in [name for name in values if name in DOWNLOADING] if isinstance(values, dict) else ():
+            reading.wrong(("sources", i, name), f"sources: {name} is about downloading; write download: {{{name}: ...}}.")
+            values = {key: value for key, value in values.items() if key != name}
+        if isinstance(values, dict) and values.get("download") is not None:
+            download = _dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
+            values = {**values, "download": dataclasses.asdict(download) if download else None}
         spec = _dataclass(reading, SourceSpec, values, ("sources", i), "sources")
         if spec is not None:
             found.append(spec)

@@ -25,7 +25,7 @@ from pipelines.passes import OperatorUse, plan_passes
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
-from pipelines.sources import SourceSpec, list_source, source_name
+from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
 from quality.funnel import Movement, funnel, movement
 from quality.presets import scale_warnings
@@ -53,10 +53,14 @@ class RunResult:
 
 
 def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = True) -> IngestResult:
-    """List one source and bring the manifest in line with it. Reads no media. Hold the lake's lease.
+    """List one source and bring the manifest in line with it. Reads no media; a list of URLs is downloaded first. Hold the lake's lease.
 
     ``again`` False: a source of archives or tables whose files have not changed since they were listed is not listed again.
     """
+    if (spec.kind or guess_kind(spec.path)) == "urls":
+        from pipelines.download.start import downloaded
+
+        spec = downloaded(lake.address, spec, reporter)
     name, scope = source_name(spec), str(Path(spec.path).expanduser().absolute())
     files = containers(spec)
     digest = containers_digest(spec, files)
@@ -322,9 +326,23 @@ def retry_failures(
     run_id: uuid.UUID,
     reporter: Reporter,
 ) -> tuple[int, list[PassResult]]:
-    """Forget failed results and measure them again with the settings they were measured with. Hold the lake's lease."""
+    """Fetch failed URLs again, forget failed results and measure them again with the settings they were measured with.
+
+    ``operators``: only these; ``download`` stands for the URLs. Hold the lake's lease.
+    """
     from operators.plugins import make
 
+    fetched = 0
+    if operators is None:
+        try:
+            fetched = retry_downloads(lake, reporter)
+        except UsageError as error:  # the list is gone, say; what was measured can still be tried again
+            reporter.say(f"URLs were not fetched again: {error}")
+    elif "download" in operators:
+        fetched = retry_downloads(lake, reporter)
+        operators = [name for name in operators if name != "download"]
+        if not operators:
+            return fetched, []
     current = lake.rows(
         "SELECT name, arg_max(settings, recorded_at) AS settings FROM operator_versions WHERE scope = 'batch' GROUP BY name ORDER BY name"
     )
@@ -333,7 +351,23 @@ def retry_failures(
     if unknown:
         raise UsageError(f"This lake has no results of {', '.join(sorted(unknown))}; `goldsieve status` lists what it has.")
     forgotten = lake.forget_failures(operators)
-    return forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
+    return fetched + forgotten, measure_with(lake, uses, engine, address, run_id, reporter)
+
+
+def retry_downloads(lake: Lake, reporter: Reporter) -> int:
+    """Fetch the failed URLs of all sources again; how many there were. Hold the lake's lease."""
+    failed = lake.rows(
+        """SELECT regexp_replace(uri, '/[^/]*$', '') AS folder, count(*) AS failed FROM refs
+        WHERE "error" IS NOT NULL AND NOT vanished AND uri LIKE '%.tar' GROUP BY folder ORDER BY folder"""
+    )
+    tried = 0
+    for row in failed:
+        from pipelines.download.start import download_again  # aiohttp is loaded where there is something to fetch
+
+        if (spec := download_again(Path(row["folder"]), reporter)) is not None:
+            ingest(lake, spec, reporter)
+            tried += row["failed"]
+    return tried
 
 
 def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """What the rewriting loop needs from outside, and what it tells at its end."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -59,12 +58,3 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"rejected_by": dict(self.rejected_by.most_common()), "faults": dict(self.faults.most_common())}
-
-
-def event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed (it is not made for Windows): less processor time a request."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from manifests.errors import UsageError
 from pipelines.captions.pictures import PictureRef, with_pictures
 from pipelines.captions.settings import EndpointSpec
+from pipelines.retry_after import retry_after
 
 FaultKind = Literal["rate limit", "server error", "timeout", "connection", "malformed answer", "refused request", "set-up"]
 SECRET = re.compile(r"(?i)(bearer\s+|api[_-]?key\W{1,3}|\b)(sk-|pk-|key-)?[A-Za-z0-9_\-.]{24,}")
@@ -125,22 +125,6 @@ def secret(spec: EndpointSpec) -> str:
     if not value:
         raise UsageError(f"The key for {spec.url} is expected in the environment variable {spec.key}, which is not set.")
     return value
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds or as a date (RFC 9110), or ``retry-after-ms``; at most an hour."""
-    text = headers.get("retry-after-ms")
-    try:
-        if text:
-            return min(float(text) / 1000, 3600.0)
-        text = headers.get("retry-after")
-        if not text:
-            return None
-        if re.fullmatch(r"\s*\d+(?:\.\d+)?\s*", text):
-            return min(float(text), 3600.0)
-        return min(max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0), 3600.0)
-    except (ValueError, TypeError):
-        return None
 
 
 def read_reply(data: Any, seconds: float) -> Reply:

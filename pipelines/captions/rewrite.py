@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from pipelines.captions.attempt import Request, Row, answered_row, build, cleane
 from pipelines.captions.budget import Budget, BudgetSpent
 from pipelines.captions.cache import AnswerCache
 from pipelines.captions.clip_scores import ClipScorer, lake_encoder
-from pipelines.captions.connect import Connect, Inline, Outcome, event_loop
+from pipelines.captions.connect import Connect, Inline, Outcome
 from pipelines.captions.endpoint import Reply
 from pipelines.captions.hours import Hours
 from pipelines.captions.pool import CallFailed, OutOfHours, Pool
 from pipelines.captions.samples import Plan, Sample, make_plan, pending_sql, stream
 from pipelines.captions.settings import CLEAN, CaptionSettings, ModelSpec
+from pipelines.event_loop import event_loop
 
 WAITERS = 4
 """Samples in work for each request under way: those that wait for a retry hold no connection."""
@@ -51,7 +53,8 @@ def rewrite(
     answers = AnswerCache(cache)
     try:
         with open_lake(lake.address) as reading:
-            work = _Rewriting(lake, settings, plan, run_id, answers, retry_rejected, say)
+            waiting = reading.value(f"SELECT count(*) FROM ({sql})")
+            work = _Rewriting(lake, settings, plan, run_id, answers, retry_rejected, say, min(waiting, limit or waiting))
             with asyncio.Runner(loop_factory=event_loop) as runner:
                 return runner.run(work.run(stream(reading, sql, settings.facts, limit), connect()))
     finally:
@@ -68,16 +71,10 @@ class _Rewriting:
         answers: AnswerCache,
         fresh: bool,
         say: Callable[[str], None],
+        waiting: int,
     ) -> None:
-        self.lake, self.settings, self.plan, self.run_id, self.answers, self.fresh, self.say = (
-            lake,
-            settings,
-            plan,
-            run_id,
-            answers,
-            fresh,
-            say,
-        )
+        self.lake, self.settings, self.plan, self.run_id, self.answers = lake, settings, plan, run_id, answers
+        self.fresh, self.say, self.waiting = fresh, say, waiting
         self.outcome = Outcome()
         self.rows: list[Row] = []
         self.asking: dict[str, asyncio.Task[tuple[Reply, int]]] = {}
@@ -231,9 +228,11 @@ class _Rewriting:
     def _progress(self, seconds: float) -> str:
         budget, done = self.budget, self.outcome
         tokens = budget.tokens_in + budget.tokens_out
+        left = timedelta(seconds=round((self.waiting - done.samples) * seconds / max(done.samples, 1)))
         return (
-            f"rewrite: {done.samples:,} samples ({done.samples / seconds:,.0f}/s), {done.accepted:,} accepted, {done.kept:,} kept, "
-            f"{done.failed:,} failed; {budget.requests:,} requests, {tokens / seconds:,.0f} tokens/s, cost {budget.cost:.4f}"
+            f"rewrite: {done.samples:,} of {self.waiting:,} samples ({done.samples / seconds:,.0f}/s, {left} left), "
+            f"{done.accepted:,} accepted, {done.kept:,} kept, {done.failed:,} failed; "
+            f"{budget.requests:,} requests, {tokens / seconds:,.0f} tokens/s, cost {budget.cost:.4f}"
         )
 
     def _flush(self) -> None:

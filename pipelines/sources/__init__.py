@@ -40,7 +40,7 @@ def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
 
         rows = list_annotations(spec)
     elif kind == "urls":
-        raise SourceError(f"{spec.path}: lists of URLs are not built in this version. Download them first, for example with img2dataset.")
+        raise SourceError(f"{spec.path}: a list of URLs is downloaded into a lake first, with goldsieve ingest or a recipe.")
     elif kind == "video":
         from pipelines.sources.videos import list_videos
 

@@ -5,7 +5,6 @@ a function of these files. Folders, and tables that name other files, are listed
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from pipelines.reader import COLUMN_MARK
 from pipelines.sources.records import ENDINGS
 from pipelines.sources.rows import printable
-from pipelines.sources.spec import TAR_ENDINGS, SourceSpec, guess_kind, source_files
+from pipelines.sources.spec import TAR_ENDINGS, SourceSpec, deciding, guess_kind, source_files
 
 RULES = 1
 """Raise it when listing the same files gives other rows, or ingesting them other hashes: all sources are then listed again."""
@@ -35,7 +34,7 @@ def containers_digest(spec: SourceSpec, files: Sequence[str]) -> str:
 
     The time of the last status change is in it: unlike the time of modification, copying does not set it back.
     """
-    digest = hashlib.sha256(json.dumps([RULES, dataclasses.asdict(spec)], sort_keys=True).encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256(json.dumps([RULES, deciding(spec)], sort_keys=True).encode("utf-8", "surrogatepass"))
     for path in files:
         told: list[object] = [path]
         with contextlib.suppress(OSError):  # listing says what is wrong with it

@@ -73,10 +73,24 @@ def _open_parquet(path: str) -> Table:
 def _read_parquet(path: str, columns: list[str]) -> Records:
     try:
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            row = 0
             for batch in file.iter_batches(1000, columns=columns):
-                yield from batch.to_pylist() if columns else ({} for _ in range(batch.num_rows))
+                try:
+                    yield from batch.to_pylist() if columns else [{} for _ in range(batch.num_rows)]
+                except UnicodeDecodeError:
+                    yield from _one_by_one(batch, row)
+                row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise BrokenTableError(f"is damaged: {_first_line(error)}") from error
+
+
+def _one_by_one(batch: pa.RecordBatch, first: int) -> Records:
+    """The records of a batch in which some text is not UTF-8, as Parquet demands."""
+    for i in range(batch.num_rows):
+        try:
+            yield from batch.slice(i, 1).to_pylist()
+        except UnicodeDecodeError:
+            yield f"Row {first + i} has text that is not UTF-8."
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

@@ -5,11 +5,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from braceexpand import braceexpand
 
 from manifests.errors import SourceError
+from pipelines.download.settings import DownloadSettings
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
 
@@ -29,6 +30,7 @@ class SourceSpec:
     ``kind``: guessed from the path when not given. ``name``: by default the folder's or file's name.
     ``media_column``, ``caption_column``, ``key_column``: which table column (or JSON key) to use, where the usual names do not fit.
     ``media_root``: the folder that paths in tables and annotations start from; when given, no path may leave it.
+    ``download``: how a list of URLs is fetched.
     """
 
     path: str
@@ -38,6 +40,12 @@ class SourceSpec:
     caption_column: str | None = None
     key_column: str | None = None
     media_root: str | None = None
+    download: DownloadSettings | None = None
+
+
+def deciding(spec: SourceSpec) -> dict[str, Any]:
+    """The settings that decide which samples a source has, for digests. How URLs are fetched is not among them."""
+    return {name: value for name, value in vars(spec).items() if name != "download"}
 
 
 def expand(path: str) -> list[str]:

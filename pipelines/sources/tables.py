@@ -108,12 +108,11 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
             in_bytes = list(table.bytes_columns)
         media = next(iter(in_bytes or [name for name in usual if name in table.path_columns]), None)
     urls = [lower[name] for name in URL_COLUMNS if name in lower]
-    if media and media not in table.bytes_columns and _is_url(table, media):
+    if media and media not in table.bytes_columns and is_url(table, media):
         urls, media = [media], None
     if not media:
         if urls:
-            hint = "Download them first, for example with img2dataset, and ingest what it writes"
-            raise SourceError(f"{path} has URLs only (column {urls[0]!r}), which this version does not fetch. {hint}.")
+            raise SourceError(f"{path} has URLs only (column {urls[0]!r}). To download them give it the kind urls: --kind urls.")
         raise SourceError(f"{path} has no column of pictures or paths. Its columns are {', '.join(columns)}; name one with media_column.")
     captions = [lower[name] for name in (*CAPTION_KEYS, *OTHER_CAPTION_KEYS) if name in lower and lower[name] != media]
     keys = [lower[name] for name in KEY_COLUMNS if name in lower and lower[name] != media]
@@ -122,7 +121,7 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     )
 
 
-def _is_url(table: Table, column: str) -> bool:
+def is_url(table: Table, column: str) -> bool:
     values = [value for record in table.head if isinstance(value := record.get(column), str)]
     return bool(values) and all("://" in value for value in values)
 
@@ -140,12 +139,17 @@ def _reference(layout: Layout, record: Record, path: str, root: str, number: int
     return locate(root, where, confine), where
 
 
-def _captioned(row: Row, record: Record, column: str | None) -> Row:
-    notes: dict[str, Any] = {}
+def unpack_captions(record: Record, column: str | None) -> None:
+    """A JSON list of captions in a CSV cell becomes a list."""
     value = record.get(column) if column else None
-    if isinstance(value, str) and value.startswith("["):  # a JSON list of captions in a CSV cell
+    if isinstance(value, str) and value.startswith("["):
         with contextlib.suppress(ValueError):
             record[str(column)] = caption_texts(parse_json(value)) or value
+
+
+def _captioned(row: Row, record: Record, column: str | None) -> Row:
+    notes: dict[str, Any] = {}
+    unpack_captions(record, column)
     captions = take_captions(record, column) if column else []
     if any("<__dj__" in caption for caption in captions):
         notes["raw_text"] = captions[0] if len(captions) == 1 else list(captions)

@@ -20,6 +20,9 @@ CAPTION_EXTENSIONS = ("txt", "text", "caption", "cap")
 MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *IMAGE_EXTENSIONS)
 TEXT_EXTENSIONS = (*CAPTION_EXTENSIONS, "json", "cls")
 
+DOWNLOAD = "download"
+"""Where a sample's JSON says how its URL was fetched (`pipelines.download`); a sample without a picture says there why."""
+
 Part = tuple[Member, bytes | None]
 """A member of a sample and its content, if that is small text. A sample maps extensions (all behind the first dot) to parts."""
 
@@ -28,14 +31,14 @@ def list_webdataset(spec: SourceSpec) -> Iterator[Row]:
     """Samples of all archives, archive after archive. A broken archive gives what is readable and one row that says what is wrong."""
     source, rows = source_name(spec), 0
     for path in source_files(spec, TAR_ENDINGS):
-        for row in _list_archive(source, path, spec.caption_column):
+        for row in _list_archive(source, path, spec):
             rows += 1
             yield row
     if not rows:
         raise SourceError(f"{spec.path} holds no sample: its archives are empty. Check the path.")
 
 
-def _list_archive(source: str, path: str, caption_key: str | None) -> Iterator[Row]:
+def _list_archive(source: str, path: str, spec: SourceSpec) -> Iterator[Row]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -45,9 +48,9 @@ def _list_archive(source: str, path: str, caption_key: str | None) -> Iterator[R
         common: Row = {"source": source, "uri": printable(path), "stamp": stamp, "modality": "image"}
         if is_gzip(os.pread(fd, 3, 0)):
             with open(fd, "rb", closefd=False) as raw, gzip.GzipFile(fileobj=raw) as file:
-                yield from _list_members(common, GzipStream(file), None, caption_key)
+                yield from _list_members(common, GzipStream(file), None, spec)
         else:
-            yield from _list_members(common, PlainStream(fd), size, caption_key)
+            yield from _list_members(common, PlainStream(fd), size, spec)
     except DamageError as error:
         text = f"The archive {os.path.basename(path)} {error}. Samples before that are listed; fetch or write it again."
         yield error_row(source, os.path.basename(path), path, text, stamp)
@@ -57,7 +60,7 @@ def _list_archive(source: str, path: str, caption_key: str | None) -> Iterator[R
         os.close(fd)
 
 
-def _list_members(common: Row, stream: Stream, size: int | None, caption_key: str | None) -> Iterator[Row]:
+def _list_members(common: Row, stream: Stream, size: int | None, spec: SourceSpec) -> Iterator[Row]:
     group: dict[str, Part] = {}
     current, text_read = "", 0
     damage: DamageError | None = None
@@ -77,14 +80,14 @@ def _list_members(common: Row, stream: Stream, size: int | None, caption_key: st
         if not extension:
             continue  # no extension, or a hidden file: not part of a sample, as in the webdataset package
         if key != current or extension in group:  # the same name again begins another sample of that key
-            yield from _samples(common, current, group, caption_key)
+            yield from _samples(common, current, group, spec)
             group, current, text_read = {}, key, 0
         text = None
         if last_extension(extension) in TEXT_EXTENSIONS and text_read + member.size <= TEXT_LIMIT:
             text = stream.read_at(member.offset, member.size)
             text_read += member.size
         group[extension] = (member, text)
-    yield from _samples(common, current, group, caption_key)
+    yield from _samples(common, current, group, spec)
     if damage:
         raise damage
 
@@ -110,24 +113,25 @@ def _unsafe(name: str) -> str | None:
     return None
 
 
-def _samples(common: Row, key: str, group: dict[str, Part], caption_key: str | None) -> Iterator[Row]:
+def _samples(common: Row, key: str, group: dict[str, Part], spec: SourceSpec) -> Iterator[Row]:
     """The sample of a group. Images with different dotted prefixes (``a.v1.jpg``, ``a.v2.jpg``) are samples of their own."""
     if not group:
         return
     images = [extension for extension in group if last_extension(extension) in VIDEO_EXTENSIONS]
     if images:  # pictures beside a video are frames or posters of it
-        yield {**_sample(common, key, group, images, caption_key), "modality": "video"}
+        yield {**_sample(common, key, group, images, spec), "modality": "video"}
         return
     images = [extension for extension in group if last_extension(extension) in IMAGE_EXTENSIONS]
     if not images:
         first = next(iter(group.values()))[0]
         members = ", ".join(f".{printable(extension)}" for extension in list(group)[:8])
         error = f"This sample has no picture, only {members}. The members of a sample must stand next to each other in the archive."
-        yield {**error_row(common["source"], key, common["uri"], error, common["stamp"]), "byte_offset": first.offset, "byte_length": 0}
+        row = _sample(common, key, group, [], spec)
+        yield {"error": error, **row, "byte_offset": first.offset, "byte_length": 0}
         return
     prefixes = dict.fromkeys(extension.rpartition(".")[0] for extension in images)
     if len(prefixes) == 1:
-        yield _sample(common, key, group, images, caption_key)
+        yield _sample(common, key, group, images, spec)
         return
     shared = {ext: part for ext, part in group.items() if not any(prefix and ext.startswith(f"{prefix}.") for prefix in prefixes)}
     for prefix in prefixes:
@@ -135,19 +139,18 @@ def _samples(common: Row, key: str, group: dict[str, Part], caption_key: str | N
         mine = [extension for extension in images if extension.rpartition(".")[0] == prefix]
         if prefix and not any(last_extension(ext) in TEXT_EXTENSIONS for ext in own):
             own |= {ext: part for ext, part in shared.items() if last_extension(ext) in TEXT_EXTENSIONS}
-        yield _sample(common, f"{key}.{prefix}" if prefix else key, own, mine, caption_key)
+        yield _sample(common, f"{key}.{prefix}" if prefix else key, own, mine, spec)
 
 
-def _sample(common: Row, key: str, group: dict[str, Part], images: list[str], caption_key: str | None) -> Row:
+def _sample(common: Row, key: str, group: dict[str, Part], images: list[str], spec: SourceSpec) -> Row:
     images = sorted(images, key=lambda extension: MEDIA_EXTENSIONS.index(last_extension(extension)))
-    image = group[images[0]][0]
     record: dict[str, Any] = {}
     notes: dict[str, Any] = {}
     captions: list[str] = []
     for extension, (member, text) in sorted(group.items(), key=lambda item: (len(item[0]), item[0])):  # txt, 1.txt, 2.txt, 10.txt
         kind = last_extension(extension)
         if text is None:
-            if extension != images[0]:
+            if extension not in images[:1]:
                 what = "other_images" if extension in images else "not_read" if kind in TEXT_EXTENSIONS else "other_members"
                 notes.setdefault(what, []).append(printable(member.name))
         elif kind == "json":
@@ -160,10 +163,23 @@ def _sample(common: Row, key: str, group: dict[str, Part], images: list[str], ca
                 record.setdefault("cls", decoded)
             else:
                 captions.append(decoded)
-    from_record = take_captions(record, caption_key)
-    captions = from_record + captions if caption_key else captions + from_record
+    from_record = take_captions(record, spec.caption_column)
+    captions = from_record + captions if spec.caption_column else captions + from_record
+    key = _own_key(record, spec.key_column) or key
     stored = printable(key)
     if stored != key:
         notes["key_encoding"] = "not UTF-8: undecodable bytes are written as \\xff"
-    row: Row = {**common, "key": stored, "byte_offset": image.offset, "byte_length": image.size}
+    row: Row = {**common, "key": stored}
+    if images:
+        image = group[images[0]][0]
+        row |= {"byte_offset": image.offset, "byte_length": image.size}
+    elif isinstance(facts := record.get(DOWNLOAD), dict) and facts.get("error"):
+        row["error"] = f"Not downloaded ({facts['error']}): {facts.get('message')}."
     return sample_row(row, record, captions, notes)
+
+
+def _own_key(record: dict[str, Any], column: str | None) -> str | None:
+    """The key that a sample's JSON gives under the named column; it then leaves the metadata."""
+    if column is None or not isinstance(value := record.get(column), str | int) or not str(value):
+        return None
+    return str(record.pop(column))

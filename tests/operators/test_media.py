@@ -333,6 +333,13 @@ def test_stray_bytes_between_markers_are_forgiven():
     assert np.array_equal(Media(stray).view(Pixels()), Media(data).view(Pixels()))
 
 
+def test_a_scan_that_loses_its_place_is_an_error_and_not_grey():
+    data = bytearray(encode(picture(200, 160), "JPEG", quality=85, restart_marker_rows=1))
+    data[data.index(b"\xff\xd0") - 10] = 165  # the row of blocks ends 7 bytes before the marker, at which a forgiving decoder goes on
+    with pytest.raises(MediaError, match="corrupt"):
+        Media(bytes(data)).view(Pixels())
+
+
 def test_no_warning_and_nothing_on_screen_from_damaged_tiffs():
     tiff = bytearray(encode(picture(64, 48), "TIFF", compression="tiff_lzw"))
     program = (

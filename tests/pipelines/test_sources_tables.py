@@ -34,6 +34,20 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_text_that_is_not_utf8_costs_its_row_only(tmp_path: Path) -> None:
+    captions = _as_text([b"a dog", b"caf\xe9", b"a cat"])
+    pq.write_table(pa.table({"image": [b"1", b"2", b"3"], "caption": captions}), tmp_path / "t.parquet")
+    found = rows(tmp_path / "t.parquet")
+    assert [row["caption"] for row in found] == ["a dog", None, "a cat"]
+    assert [row["error"] for row in found] == [None, "Row 1 has text that is not UTF-8.", None]
+
+
+def _as_text(values: list[bytes]) -> pa.Array:
+    """A column of text whose bytes nobody has checked."""
+    array = pa.array(values, pa.binary())
+    return pa.StringArray.from_buffers(len(values), *array.buffers()[1:])
+
+
 def test_parquet_as_hugging_face_writes_it(tmp_path: Path) -> None:
     data = [random.Random(n).randbytes(200) for n in range(2500)]
     images = [{"bytes": b, "path": f"{n}.png"} for n, b in enumerate(data)]
@@ -152,7 +166,7 @@ def test_a_broken_table_among_several(tmp_path: Path) -> None:
 
 def test_urls_only(tmp_path: Path) -> None:
     pq.write_table(pa.table({"URL": ["http://x/1.jpg"], "TEXT": ["x"]}), tmp_path / "laion.parquet")
-    with pytest.raises(SourceError, match=r"URLs only \(column 'URL'\).*img2dataset"):
+    with pytest.raises(SourceError, match=r"URLs only \(column 'URL'\).*--kind urls"):
         rows(tmp_path / "laion.parquet")
     (tmp_path / "t.csv").write_text("image,text\nhttps://x/1.jpg,x\n")
     with pytest.raises(SourceError, match=r"URLs only \(column 'image'\)"):

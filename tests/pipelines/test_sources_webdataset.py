@@ -154,7 +154,7 @@ def test_dotted_names_repeated_keys_and_text_alone(tmp_path: Path) -> None:
     ]  # fmt: skip
     listed = rows(write_tar(tmp_path / "x.tar", members))
     assert [(row["key"], row["captions"]) for row in listed] == [
-        ("a.v1", ["one"]), ("a.v2", ["two"]), ("b", ["x", "y"]), ("b", None), ("c", ["p", "q"]), ("b", None),
+        ("a.v1", ["one"]), ("a.v2", ["two"]), ("b", ["x", "y"]), ("b", None), ("c", ["p", "q"]), ("b", ["late"]),
     ]  # fmt: skip
     assert [read(row) for row in listed[:5]] == [b"1", b"2", b"3", b"4", b"6"]
     assert json.loads(listed[4]["metadata"]) == {"other_images": ["c.png"], "other_members": ["c.npy"]}

@@ -5,9 +5,10 @@ from datetime import datetime
 import pytest
 
 from manifests.errors import UsageError
-from pipelines.captions.endpoint import read_reply, retry_after
+from pipelines.captions.endpoint import read_reply
 from pipelines.captions.hours import Hours
 from pipelines.captions.settings import CaptionSettings, ModelSpec, Route, read_captions, routes_of
+from pipelines.retry_after import retry_after
 
 MODELS = {
     "small": {"url": "http://localhost:1/v1", "model": "s"},
