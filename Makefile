@@ -1,20 +1,22 @@
-# make demo | test | check | audit | bench | clean
+# make demo | test | check | audit | bench | benchall | clean
 #
 #   PYTHON=python3.12            which Python makes the environment (3.11 or newer)
 #   TORCH=cpu                    PyTorch's CPU-only build, a tenth of the download (or cu126, cu130, ... for a CUDA version)
 #   PIP_ARGS="..."               anything else pip should be told
 #   JOBS=4                       processes that run the tests (each may load PyTorch: about 1.5 GB)
+#   BENCH="--only export"        what the scoreboard is told (make bench BENCH=--help)
 
 PYTHON ?= python3
 TORCH ?=
 PIP_ARGS ?=
 JOBS ?= 2
+BENCH ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check audit bench env clean
+.PHONY: demo test check audit bench benchall env clean
 
 demo: env
 	$(BIN)/goldsieve demo demo
@@ -33,7 +35,13 @@ audit: env
 	$(BIN)/pip-audit --local --progress-spinner off --desc off
 
 bench: env
-	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python -m benchmarks.scoreboard $(BENCH)
+
+# Hours. A script that misses a target, or wants arguments, does not stop the others.
+benchall: env
+	@missed=; for script in $$(grep -l __main__ benchmarks/*.py | grep -v -e /train_ -e /scoreboard); do \
+	    name=benchmarks.$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m $$name || missed="$$missed $$name"; \
+	done; echo "missed a target, or want arguments (--help tells which):$${missed:- none}"
 
 env: $(STAMP)
 

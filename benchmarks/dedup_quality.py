@@ -5,7 +5,6 @@ import io
 import json
 import pickle
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from PIL import Image
 
 from benchmarks.common import DATA, Checks
 from benchmarks.dedup_pictures import EDITS, TURNS, photographs, re_encodes
-from benchmarks.throughput import PEERS
+from benchmarks.programs import PEERS, environment
 from operators.base import Batch
 from operators.copy_signature import CopySignature
 from operators.image_embedding import ImageEmbedding
@@ -109,16 +108,6 @@ def peer_pairs(tool: str, files: Sequence[File], options: argparse.Namespace, sc
         known.write_text(line)
     found = json.loads(line)
     return found
-
-
-def environment(name: str, folder: Path) -> Path:
-    """The Python of a tool's own environment, made at the first call."""
-    python = folder / name / "bin" / "python"
-    if not python.exists():
-        print(f"making the environment of {name} ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(PEERS / f"requirements-{name}.txt")], check=True)
-    return python
 
 
 def score(pairs: Sequence[tuple[str, str]], copies: set[str]) -> tuple[float, float, list[tuple[str, str]]]:

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import Checks
-from benchmarks.dedup_quality import environment
-from benchmarks.throughput import PEERS
+from benchmarks.programs import PEERS, environment
 from operators.hamming import pair_blocks
 from operators.near_duplicates import kept_rows
 from operators.near_rule import Rows, Rule

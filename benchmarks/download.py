@@ -24,8 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.common import GOLDSIEVE, Checks, memory, tree
-from benchmarks.dedup_quality import environment
-from benchmarks.throughput import PEERS
+from benchmarks.programs import PEERS, environment
 
 CORES = os.cpu_count() or 1
 

@@ -12,10 +12,8 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +23,8 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.pictures import make_many, make_pictures, warm
+from benchmarks.programs import ONE_THREAD, PEERS, environment, run_json
 
-PEERS = Path(__file__).parent / "peers"
 TOOLS = {"cleanvision": "cleanvision_issues.py", "data-juicer": "data_juicer_dedup.py"}
 
 
@@ -96,48 +94,10 @@ def decode_folder(folder: Path) -> dict[str, Any]:
         list(pool.map(decode, paths[:200]))
         started = time.perf_counter()
         list(pool.map(decode, paths))
-    return {"images": len(paths), "seconds": time.perf_counter() - started, "version": "bare decoding at half scale"}
+    return {"count": len(paths), "seconds": time.perf_counter() - started, "version": "bare decoding at half scale"}
 
 
-# running things and watching their memory
-
-
-class MemoryWatch(threading.Thread):
-    """Peak of the resident memory of a process and all below it, looked at twice a second; shared pages count in each."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.pid, self.peak, self.ended = pid, 0, threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.wait(0.5):
-            self.peak = max(self.peak, resident(self.pid))
-
-
-def resident(pid: int) -> int:
-    """Resident bytes of a process and its descendants (Linux)."""
-    try:
-        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        children = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
-    except (OSError, IndexError):  # it ended while we looked
-        return 0
-    return total + sum(map(resident, children))
-
-
-def run_json(command: list[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run a program whose last line of output is JSON; adds its wall time and peak memory."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
-    )
-    watch = MemoryWatch(process.pid)
-    watch.start()
-    out, err = process.communicate()
-    watch.ended.set()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{err[-3000:]}")
-    found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
-    return {**found, "program_s": time.perf_counter() - started, "peak_mb": watch.peak / 1e6}
+# programs
 
 
 def ours(engine: str, folder: Path, scratch: Path) -> dict[str, Any]:
@@ -151,14 +111,7 @@ def bare(folder: Path) -> dict[str, Any]:
 
 def peer(name: str, folder: Path, environments: Path) -> dict[str, Any]:
     """Run a tool in its own environment, made at the first call."""
-    home = environments / name
-    python = home / "bin" / "python"
-    if not python.exists():
-        print(f"making the environment of {name} in {home} ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(PEERS / f"requirements-{name}.txt")], check=True)
-    # One thread a process for numerical libraries: two workers on two cores, as ours.
-    return run_json([str(python), str(PEERS / TOOLS[name]), str(folder)], {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    return run_json([environment(name, environments), PEERS / TOOLS[name], folder], variables=ONE_THREAD)
 
 
 # the report
@@ -180,7 +133,7 @@ def rounds_of(programs: dict[str, Callable[[], dict[str, Any]]], rounds: int) ->
             row = run()
             found[name].append(row)
             if "seconds" in row:
-                row["pass"] = row["images"] / row["seconds"]
+                row["pass"] = row["count"] / row["seconds"]
             shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
             print(f"  round {n + 1}, load {load()}, {name}: {json.dumps(shown)}", flush=True)
     return found

@@ -18,7 +18,7 @@ def main() -> None:
     lab.find_issues({"blurry": {}, "dark": {}, "light": {}, "low_information": {}}, n_jobs=2, verbose=False)
     ended = time.perf_counter()
     found = {
-        "images": len(lab.issues),
+        "count": len(lab.issues),
         "seconds": ended - listed,
         "wall_seconds": ended - started,
         "version": f"cleanvision {version('cleanvision')}",

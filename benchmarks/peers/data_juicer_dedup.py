@@ -25,7 +25,7 @@ def main() -> None:
     kept = operator.run(data)
     ended = time.perf_counter()
     found = {
-        "images": len(paths),
+        "count": len(paths),
         "kept": len(kept),
         "processes": operator.runtime_np(),
         "seconds": ended - ready,
