@@ -120,7 +120,7 @@ def test_what_cannot_be_listed_says_why(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"holds no picture \(it has 2 .mp4\)"):
         rows(tmp_path)
     assert [r["modality"] for batch in list_source(SourceSpec(str(tmp_path / "a.mp4"))) for r in batch.to_pylist()] == ["video"]
-    with pytest.raises(SourceError, match="URLs are not built"):
+    with pytest.raises(SourceError, match="downloaded into a lake first"):
         list(list_source(SourceSpec(str(tmp_path), "urls")))
 
 
