@@ -2,11 +2,13 @@
 
 import bisect
 from collections.abc import Callable, Collection
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import MediaError
 from operators.base import Coverage, EveryFrame, Frames, Gather, RawBytes, Sound, VideoHeader, View
+from operators.video.ahead import ahead
 from operators.video.frames import Converter, Sampled, SmallFrame, UInt8
 from operators.video.probe import VideoInfo, opened, probe
 from operators.video.source import VideoFile
@@ -14,6 +16,8 @@ from operators.video.walk import LIMITS, Deadline, Limits, Walk
 
 SEEK_SECONDS = 60.0
 """`Frames` of longer clips are sought one by one, of shorter ones taken from the decode of every frame."""
+FRAMES_AHEAD = 4
+"""Of 4K, 50 MB."""
 DECODED = "decoded"
 
 
@@ -123,16 +127,18 @@ class VideoMedia:
         pickers = {view: Picker(view, self.duration_s) for view in sampled}
         start = self.span[0] if self.span else info.start_s
         walk = Walk(self.file, info, self.span, self._deadline(), self._threads, rough=rough)
-        for index, (frame, time_s) in enumerate(walk):
-            small = SmallFrame(frame, converter, index, time_s - start)
-            for view, gather in gathers.items():
-                if view not in failed:
-                    try:
-                        gather.add(small)
-                    except Exception as error:  # whatever one measure raises must not cost the others
-                        failed[view] = MediaError(f"{type(error).__name__}: {error}")
-            for picker in pickers.values():
-                picker.add(frame, time_s - start, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
+        # Of a whole file the next frames are decoded while these are looked at; clips are many, and keep the processors busy as they are.
+        with closing(ahead(walk, FRAMES_AHEAD) if self._threads > 1 else iter(walk)) as frames:
+            for index, (frame, time_s) in enumerate(frames):
+                small = SmallFrame(frame, converter, index, time_s - start)
+                for view, gather in gathers.items():
+                    if view not in failed:
+                        try:
+                            gather.add(small)
+                        except Exception as error:  # whatever one measure raises must not cost the others
+                            failed[view] = MediaError(f"{type(error).__name__}: {error}")
+                for picker in pickers.values():
+                    picker.add(frame, time_s - start, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
         if walk.count < (1 if self.span else 2):
             what = "a single frame, a picture and not a video" if walk.count else f"no frame can be decoded{walk.why}"
             raise MediaError(what)

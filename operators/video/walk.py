@@ -65,7 +65,7 @@ class Walk:
         self.count, self.end_s, self.bad, self.stopped, self._why = 0, 0.0, 0, "", ""
         self._frames = self._walk()
 
-    def __iter__(self) -> Iterator[tuple[Any, float]]:
+    def __iter__(self) -> Generator[tuple[Any, float], None, None]:
         return self._frames
 
     def close(self) -> None:
