@@ -61,3 +61,17 @@ def read_plain_jpeg(data: bytes) -> MediaInfo | None:
         progressive=progressive,
         quantization=quantization,
     )
+
+
+def stray_bytes(data: bytes) -> bytes:
+    """What stands between the segments before the first scan and belongs to none of them."""
+    at, stray = 2, bytearray()
+    while at + 4 <= len(data):
+        if data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
+            stray += data[at : at + 1] if data[at] != 0xFF else b""
+            at += 1
+            continue
+        if data[at + 1] == 0xDA:
+            break
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return bytes(stray)

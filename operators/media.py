@@ -36,7 +36,7 @@ from operators.colour import UInt8, srgb_transform, to_rgb, value_range
 from operators.containers import sniff
 from operators.header import SHORT_NAMES, check_budget, read_info
 from operators.header import MediaInfo as MediaInfo
-from operators.jpeg_header import read_plain_jpeg
+from operators.jpeg_header import read_plain_jpeg, stray_bytes
 
 MAX_PIXELS = 120_000_000
 """Default pixel budget: a 12000 x 10000 picture. Larger budgets than 178 megapixels are cut by Pillow's own limit."""
@@ -48,8 +48,7 @@ _LARGE = 16_000_000
 _large_decode = threading.Lock()
 _STRIP = 4_000_000  # pixels converted to sRGB at a time: bounds the copies a conversion makes
 _MAX_SCANS = 200  # of a progressive JPEG; encoders write about 10, every one costs a walk over all pixels
-_STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(?!d[0-7])")
-"""Not before a restart marker: there pixels are missing, which a forgiving decoder paints grey."""
+_STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(..)")
 
 
 class Media:
@@ -154,8 +153,7 @@ class Media:
         try:
             pixels: UInt8 = simplejpeg.decode_jpeg(self._data, "RGB", min_width=width, min_height=height, min_factor=factor)
         except ValueError as error:
-            stray = _STRAY.search(str(error))
-            if "tjDecompressHeader" in str(error) or (stray and int(stray[1]) <= 32):
+            if "tjDecompressHeader" in str(error) or self._only_padding(str(error)):
                 return None
             raise MediaError(f"corrupt or truncated jpeg: {reason(error)}") from None
         if pixels.shape[:2] != (height, width):
@@ -164,6 +162,15 @@ class Media:
             image = Image.fromarray(pixels).convert(info.mode)  # a profile of a grey picture is one for grey
             return _reduced(image, 1, self._profile, 8) if srgb_transform(self._profile, info.mode) else pixels
         return pixels
+
+    def _only_padding(self, said: str) -> bool:
+        """Whether what the decoder stumbled over costs no pixels: a few bytes behind the last scan or before a segment of metadata, or
+        zeros before the first scan. Elsewhere a table or a part of a scan is missing, which a forgiving decoder paints grey."""
+        stray = _STRAY.search(said)
+        if stray is None or int(stray[1]) > 32:
+            return False
+        between = stray_bytes(self._data)
+        return stray[2] == "d9" or stray[2].startswith("e") or (bool(between) and not any(between))
 
     def _decode_with_pillow(self, info: MediaInfo, factor: int) -> UInt8:
         name = sniff(self._data)

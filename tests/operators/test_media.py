@@ -340,6 +340,13 @@ def test_a_scan_that_loses_its_place_is_an_error_and_not_grey():
         Media(bytes(data)).view(Pixels())
 
 
+def test_a_lost_segment_of_the_header_is_an_error_and_not_grey():
+    data = bytearray(encode(picture(200, 160), "JPEG", quality=85, restart_marker_rows=1))
+    data[data.index(b"\xff\xdd")] = 0x01  # the restart interval is no segment any more
+    with pytest.raises(MediaError, match="corrupt"):
+        Media(bytes(data)).view(Pixels())
+
+
 def test_no_warning_and_nothing_on_screen_from_damaged_tiffs():
     tiff = bytearray(encode(picture(64, 48), "TIFF", compression="tiff_lzw"))
     program = (
