@@ -40,10 +40,26 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
 def run_part(name: str, bench: Bench) -> Part:
     """One part, in a folder of its own that is removed afterwards; with the load and how long it took."""
     print(f"== {name}", file=sys.stderr, flush=True)
-    before, started = os.getloadavg()[0], time.monotonic()
+    before, started = processors_in_use(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         part = PARTS[name](replace(bench, scratch=Path(folder)))
     return replace(part, load=(before, os.getloadavg()[0]), seconds=time.monotonic() - started)
+
+
+def processors_in_use(seconds: float = 2.0) -> float:
+    """How many processors others keep busy just now. Not the load of the last minute: the part before this one would be in it."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(fields[:8]), fields[3] + fields[4]
+
+    try:
+        every, idle = ticks()
+        time.sleep(seconds)
+        later, later_idle = ticks()
+    except OSError:  # no Linux
+        return os.getloadavg()[0]
+    return (os.cpu_count() or 1) * (1 - (later_idle - idle) / max(later - every, 1))
 
 
 def in_order(parts: Mapping[str, Part]) -> list[Part]:

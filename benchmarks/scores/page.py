@@ -24,8 +24,8 @@ same work stands in the last column; a tool that could not be run has the reason
 ratios say more than absolute rates, and differences below a fifth say nothing.
 
 """
-QUIET = 0.75
-"""Load before a part above which its figures are marked: about one processor was busy with something else."""
+QUIET = 0.4
+"""So many processors in use by others before a part, and its figures are marked."""
 
 
 def render(run: Mapping[str, Any], parts: Sequence[Part]) -> str:
@@ -44,7 +44,7 @@ def table(part: Part) -> list[str]:
     further = list(dict.fromkeys(name for row in part.rows for name in row.found))
     heads = ["tool", "version", part.unit, "first row against it", *further, "memory, MB", "program, s", "what differs"]
     first = part.rows[0].rate
-    load = f"load {part.load[0]:.1f} before and {part.load[1]:.1f} after"
+    load = f"{part.load[0]:.1f} processors in use before it, load {part.load[1]:.1f} after"
     busy = ", **busy machine**" if part.load[0] > QUIET else ""
     lines = [f"## {part.title}\n"]
     if part.given:
