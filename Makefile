@@ -3,13 +3,13 @@
 #   PYTHON=python3.12            which Python makes the environment (3.11 or newer)
 #   TORCH=cpu                    PyTorch's CPU-only build, a tenth of the download (or cu126, cu130, ... for a CUDA version)
 #   PIP_ARGS="..."               anything else pip should be told
-#   JOBS=2                       processes that run the tests, 3 unless said (each may load PyTorch: up to 3 GB)
+#   JOBS=4                       processes that run the tests (each may load PyTorch: up to 3 GB)
 #   BENCH="--only export"        what the scoreboard is told (make bench BENCH=--help)
 
 PYTHON ?= python3
 TORCH ?=
 PIP_ARGS ?=
-JOBS ?= 3
+JOBS ?= 2
 BENCH ?=
 
 BIN := .venv/bin

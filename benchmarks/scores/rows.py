@@ -82,7 +82,7 @@ class Part:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     load: tuple[float, float] = (0.0, 0.0)
-    """Load of the machine over one minute, before and after."""
+    """Processors that others used just before, and the load of one minute after."""
     seconds: float = 0.0
 
 
