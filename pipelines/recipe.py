@@ -3,16 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pydantic
-import yaml
 
 from manifests.address import LakeAddress, lake_address
 from manifests.errors import GoldsieveError, RecipeError, UsageError
@@ -21,6 +17,8 @@ from pipelines.captions.settings import CaptionSettings, as_data, read_captions
 from pipelines.download.settings import DownloadSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
+from pipelines.recipe_overrides import override
+from pipelines.recipe_reading import KEYS, Reading, Where, read_dataclass, unknown_key
 from pipelines.sources import SourceSpec
 from pipelines.sources.spec import deciding
 from pipelines.yaml_lines import load_yaml
@@ -30,10 +28,7 @@ from quality.rules import Tiers
 from quality.sql_guard import canonical, check_syntax
 from quality.sql_tree import nearest
 
-KEYS = ("name", "lake", "sources", "operators", "tiers", "captions", "export")
 DOWNLOADING = tuple(f.name for f in dataclasses.fields(DownloadSettings))
-Where = tuple[str | int, ...]
-T = typing.TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,27 +52,6 @@ class Recipe:
     text: str = field(default="", repr=False)
 
 
-@dataclass
-class _Reading:
-    """A recipe while it is read: its data, where each key stands, and what is wrong so far."""
-
-    name: str
-    folder: Path
-    data: dict[str, Any]
-    lines: dict[Where, int]
-    problems: list[tuple[int, str]]
-
-    def wrong(self, where: Where, text: str) -> None:
-        """Note a problem at the nearest known line."""
-        while where and where not in self.lines:
-            where = where[:-1]
-        self.problems.append((self.lines.get(where, 0), text))
-
-    def path(self, text: str) -> str:
-        """A path as seen from the recipe's folder; addresses with :// stay as they are."""
-        return text if "://" in text else os.path.normpath(self.folder / Path(text).expanduser())
-
-
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe; ``overrides`` are ``KEY=VALUE`` (``gold.pretty=aesthetic >= 5.5``, ``export.seed=3``).
 
@@ -92,13 +66,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     document = load_yaml(raw, str(path))
     if not isinstance(document.data, dict):
         raise RecipeError(f"{path}:1: a recipe is made of keys ({', '.join(KEYS)}), each with ':' behind it.")
-    reading = _Reading(str(path), path.absolute().parent, document.data, dict(document.lines), list(document.problems))
+    reading = Reading(str(path), path.absolute().parent, document.data, dict(document.lines), list(document.problems))
     _presets(reading)
-    for override in overrides:
-        _override(reading, override)
+    for text in overrides:
+        override(reading, text)
     for key in reading.data:
         if key not in KEYS:
-            reading.wrong((key,), _unknown(key, "the recipe", KEYS))
+            reading.wrong((key,), unknown_key(key, "the recipe", KEYS))
     name = _text(reading, "name") or path.stem
     lake = _lake(reading)
     sources = _sources(reading)
@@ -128,11 +102,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if export:
         export = dataclasses.replace(export, to=reading.path(export.to))
     text = re.sub(r"(://[^\s:/@]+):[^\s@]+@", r"\1:***@", raw.decode("utf-8-sig"))
-    text += "".join(f"\n# --set {override}" for override in overrides)
+    text += "".join(f"\n# --set {change}" for change in overrides)
     return Recipe(name, lake, here, operators, tiers, export, digest, captions, text)
 
 
-def _presets(reading: _Reading) -> None:
+def _presets(reading: Reading) -> None:
     """Put the rules of presets in the place of the key ``preset`` of a tier."""
     tiers = reading.data.get("tiers")
     if not isinstance(tiers, dict):
@@ -150,75 +124,7 @@ def _presets(reading: _Reading) -> None:
             reading.lines.setdefault(("tiers", tier, rule), reading.lines.get(where, 0))
 
 
-def _override(reading: _Reading, text: str) -> None:
-    """Apply one ``KEY=VALUE``. The first part of the key is a key of the recipe or the name of a tier."""
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    first, dot, rest = key.partition(".")
-    tiers = reading.data.get("tiers")
-    if not equals:
-        raise RecipeError(f"--set {text}: write KEY=VALUE, for example --set gold.pretty='aesthetic >= 5.5'")
-    if first == "tiers":
-        first, dot, rest = rest.partition(".")
-    if isinstance(tiers, dict) and first in tiers and isinstance(tiers[first], dict):
-        _override_rule(reading, tiers[first], first, rest, value, text)
-        return
-    if first not in KEYS:
-        known = [*KEYS, *(tiers if isinstance(tiers, dict) else ())]
-        raise RecipeError(f"--set {text}: there is no key or tier {first!r} in {reading.name}.{nearest(first, known)}")
-    try:
-        parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise RecipeError(f"--set {text}: the value cannot be read. Put it in double quotes inside the single ones.") from error
-    if not dot:
-        reading.data[first] = parsed
-    elif first in ("export", "captions"):
-        settings = reading.data[first] = reading.data.get(first) or {}
-        *above, last = rest.split(".")
-        for part in above:
-            settings = settings.setdefault(part, {}) if isinstance(settings, dict) else None
-        if isinstance(settings, dict):
-            settings[last] = parsed
-    elif first == "operators":
-        _override_operator(reading, rest, parsed, text)
-    else:
-        raise RecipeError(
-            f"--set {text}: {key} cannot be set this way. Set rules (gold.pretty), export.NAME, captions.NAME or operators.NAME.SETTING."
-        )
-
-
-def _override_rule(reading: _Reading, rules: dict[str, Any], tier: str, rule: str, value: str, text: str) -> None:
-    """Change a rule; an empty value removes it. Only rules that are there: a typing mistake must not add one unseen."""
-    if rule not in rules:
-        raise RecipeError(
-            f"--set {text}: the tier {tier} has no rule {rule!r}.{nearest(rule, rules)} New rules are added in {reading.name}."
-        )
-    reading.lines.pop(("tiers", tier, rule), None)
-    if not value.strip():
-        del rules[rule]
-    elif value.lstrip().startswith("{"):
-        try:
-            rules[rule] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise RecipeError(f"--set {text}: the value is not a mapping such as {{by: concept, cap: 100}}.") from error
-    else:
-        rules[rule] = value
-
-
-def _override_operator(reading: _Reading, key: str, value: Any, text: str) -> None:
-    """Change ``NAME.SETTING`` of an operator in the list."""
-    name, dot, setting = key.partition(".")
-    items = reading.data.get("operators")
-    for i, item in enumerate(items if isinstance(items, list) else ()):
-        if item == name or (isinstance(item, dict) and list(item) == [name]):
-            settings = item[name] if isinstance(item, dict) else {}
-            if dot and isinstance(items, list) and isinstance(settings, dict | None):
-                items[i] = {name: {**(settings or {}), setting: value}}
-                return
-    raise RecipeError(f"--set {text}: name an operator of the recipe and its setting: operators.NAME.SETTING=VALUE")
-
-
-def _text(reading: _Reading, key: str) -> str | None:
+def _text(reading: Reading, key: str) -> str | None:
     value = reading.data.get(key)
     if value is not None and not (isinstance(value, str) and value.strip()):
         reading.wrong((key,), f"{key} is {value!r}; text is needed. Put it in quotes.")
@@ -226,7 +132,7 @@ def _text(reading: _Reading, key: str) -> str | None:
     return value
 
 
-def _lake(reading: _Reading) -> LakeAddress | None:
+def _lake(reading: Reading) -> LakeAddress | None:
     value = reading.data.get("lake")
     where: Where = ("lake",)
     if value is None:
@@ -236,7 +142,7 @@ def _lake(reading: _Reading) -> LakeAddress | None:
     elif isinstance(value, dict):
         for key in value:
             if key not in ("catalog", "data"):
-                reading.wrong((*where, key), _unknown(key, "lake", ("catalog", "data")))
+                reading.wrong((*where, key), unknown_key(key, "lake", ("catalog", "data")))
         catalog, data = value.get("catalog"), value.get("data")
         if isinstance(catalog, str) and (data is None or isinstance(data, str)):
             return _address(reading, catalog, data and reading.path(data))
@@ -246,7 +152,7 @@ def _lake(reading: _Reading) -> LakeAddress | None:
     return None
 
 
-def _address(reading: _Reading, catalog: str, data: str | None) -> LakeAddress | None:
+def _address(reading: Reading, catalog: str, data: str | None) -> LakeAddress | None:
     remote = catalog.startswith(("postgres:", "postgresql:")) or "://" in catalog
     try:
         return lake_address(catalog if remote else reading.path(catalog), data)
@@ -255,7 +161,7 @@ def _address(reading: _Reading, catalog: str, data: str | None) -> LakeAddress |
         return None
 
 
-def _sources(reading: _Reading) -> tuple[SourceSpec, ...]:
+def _sources(reading: Reading) -> tuple[SourceSpec, ...]:
     items = reading.data.get("sources") or []
     if not isinstance(items, list):
         reading.wrong(("sources",), "sources is a list: begin each source with '- path: ...'")
@@ -267,15 +173,15 @@ def _sources(reading: _Reading) -> tuple[SourceSpec, ...]:
             reading.wrong(("sources", i, name), f"sources: {name} is about downloading; write download: {{{name}: ...}}.")
             values = {key: value for key, value in values.items() if key != name}
         if isinstance(values, dict) and values.get("download") is not None:
-            download = _dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
+            download = read_dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
             values = {**values, "download": dataclasses.asdict(download) if download else None}
-        spec = _dataclass(reading, SourceSpec, values, ("sources", i), "sources")
+        spec = read_dataclass(reading, SourceSpec, values, ("sources", i), "sources")
         if spec is not None:
             found.append(spec)
     return tuple(found)
 
 
-def _operators(reading: _Reading) -> tuple[OperatorUse, ...]:
+def _operators(reading: Reading) -> tuple[OperatorUse, ...]:
     items = reading.data.get("operators") or []
     if not isinstance(items, list):
         reading.wrong(("operators",), "operators is a list: [media_facts, phash, ...]")
@@ -292,7 +198,7 @@ def _operators(reading: _Reading) -> tuple[OperatorUse, ...]:
         if not isinstance(name, str):
             reading.wrong(where, f"{name!r} is no operator. Write its name, or {{name: {{setting: value}}}}.")
         elif name not in classes:
-            reading.wrong(where, _unknown(name, "operators", classes) + " `goldsieve operators` lists them.")
+            reading.wrong(where, unknown_key(name, "operators", classes) + " `goldsieve operators` lists them.")
         elif not isinstance(settings, dict | None):
             reading.wrong(where, f"the settings of {name} are {settings!r}; write {{{name}: {{setting: value}}}}.")
         elif name in uses:
@@ -302,12 +208,12 @@ def _operators(reading: _Reading) -> tuple[OperatorUse, ...]:
     return tuple(uses.values())
 
 
-def _operator(reading: _Reading, name: str, settings: dict[str, Any], where: Where, cls: type[Any]) -> OperatorUse | None:
+def _operator(reading: Reading, name: str, settings: dict[str, Any], where: Where, cls: type[Any]) -> OperatorUse | None:
     when = settings.pop("when", "")
     known = [f.name for f in dataclasses.fields(cls) if f.init]
     unknown = [key for key in settings if key not in known]
     for key in unknown:
-        reading.wrong((*where, key), _unknown(key, f"the operator {name}", [*known, "when"]))
+        reading.wrong((*where, key), unknown_key(key, f"the operator {name}", [*known, "when"]))
     try:
         if not isinstance(when, str):
             raise UsageError(f"when of the operator {name} is {when!r}; an SQL condition is needed.")
@@ -322,7 +228,7 @@ def _operator(reading: _Reading, name: str, settings: dict[str, Any], where: Whe
         return None
 
 
-def _tiers(reading: _Reading) -> Tiers:
+def _tiers(reading: Reading) -> Tiers:
     data = reading.data.get("tiers") or {}
     if not isinstance(data, dict):
         reading.wrong(("tiers",), "tiers holds the names of tiers (silver, gold), each with its rules below.")
@@ -334,7 +240,7 @@ def _tiers(reading: _Reading) -> Tiers:
     return tiers
 
 
-def _captions(reading: _Reading, tiers: Tiers) -> CaptionSettings | None:
+def _captions(reading: Reading, tiers: Tiers) -> CaptionSettings | None:
     if "captions" not in reading.data:
         return None
     settings, problems = read_captions(reading.data["captions"] or {})
@@ -349,60 +255,13 @@ def _captions(reading: _Reading, tiers: Tiers) -> CaptionSettings | None:
     return dataclasses.replace(settings, prompts=prompts, cache=settings.cache and reading.path(settings.cache))
 
 
-def _export(reading: _Reading, tiers: Tiers) -> ExportSettings | None:
+def _export(reading: Reading, tiers: Tiers) -> ExportSettings | None:
     values = reading.data.get("export")
     if values is None:
         return None
-    settings = _dataclass(reading, ExportSettings, values, ("export",), "export")
+    settings = read_dataclass(reading, ExportSettings, values, ("export",), "export")
     tier = values.get("tier", "gold") if isinstance(values, dict) else "gold"
     if isinstance(tier, str) and tier not in tiers.names:
         known = ", ".join(tiers.names)
         reading.wrong(("export", "tier"), f"export: there is no tier {tier!r} here ({known}).{nearest(tier, tiers.names)}")
     return settings
-
-
-def _dataclass(reading: _Reading, cls: type[T], values: object, where: Where, what: str) -> T | None:
-    """``cls`` from plain data, with problems noted at their lines. JSON, in which a tuple is a list, so that types are strict."""
-    if not isinstance(values, Mapping):
-        reading.wrong(where, f"{what}: {values!r} is not a set of keys ('key: value').")
-        return None
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in names:
-            reading.wrong((*where, key), _unknown(str(key), what, names))
-    try:
-        known = json.dumps({key: value for key, value in values.items() if key in names}, default=str)
-        return pydantic.TypeAdapter(cls).validate_json(known, strict=True)
-    except pydantic.ValidationError as error:
-        for one in error.errors(include_url=False):
-            at = tuple(part for part in one["loc"] if isinstance(part, str | int))
-            key = str(at[0]) if at else ""
-            reading.wrong((*where, *at), f"{what}: {key} {_words(one['type'], one['msg'], values.get(key), one.get('ctx'))}")
-    except GoldsieveError as error:
-        reading.wrong(where, str(error))
-    return None
-
-
-def _words(kind: str, message: str, value: object, context: Mapping[str, Any] | None) -> str:
-    """A type problem in plain words."""
-    if kind == "missing":
-        return "is missing."
-    needed = {
-        "string_type": "text is needed; put it in quotes",
-        "int_type": "a whole number is needed",
-        "int_from_float": "a whole number is needed",
-        "float_type": "a number is needed",
-        "bool_type": "true or false is needed",
-        "tuple_type": "a list is needed",
-        "list_type": "a list is needed",
-    }.get(kind)
-    if kind == "literal_error" and context:
-        expected = str(context["expected"])
-        close = nearest(str(value), re.findall(r"[\w-]+", expected)).rstrip("?")
-        needed = f"one of {expected} is needed.{close}"
-    return f"is {value!r}; {needed or message[:1].lower() + message[1:]}{'?' if needed and 'Did you' in needed else '.'}"
-
-
-def _unknown(key: str, place: str, known: typing.Iterable[str]) -> str:
-    close = nearest(key, known).strip()
-    return f"unknown key {key!r} in {place}; " + (close[:1].lower() + close[1:] if close else f"known are: {', '.join(known)}.")

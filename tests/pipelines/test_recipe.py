@@ -7,7 +7,8 @@ import pytest
 from manifests.errors import RecipeError
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
-from pipelines.recipe import KEYS, Recipe, load_recipe
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.recipe_reading import KEYS
 from pipelines.sources import SourceSpec
 
 GOOD = """
