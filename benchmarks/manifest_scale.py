@@ -32,7 +32,8 @@ from pipelines.measure import prepare
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
-from pipelines.run import ingest, run_recipe, tier
+from pipelines.run import ingest, run_recipe
+from pipelines.tiering import tier
 from quality.status import status
 from quality.why import why
 

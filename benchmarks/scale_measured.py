@@ -23,8 +23,9 @@ from pipelines.passes import OperatorUse
 from pipelines.pending import find_pending, pending_wave
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
-from pipelines.run import ingest, tier
+from pipelines.run import ingest
 from pipelines.sources import SourceSpec
+from pipelines.tiering import tier
 
 QUIET = Reporter(quiet=True)
 PROBE = "moire"

@@ -69,7 +69,7 @@ def _side(lake: object, name: str, overrides: list[str]) -> str:
     from manifests import Lake
     from manifests.wide import narrow
     from pipelines.recipe import load_recipe
-    from pipelines.run import guarded
+    from pipelines.tiering import guarded
     from quality.diff import snapshot_sql
     from quality.tiers import compile_tiers
 
@@ -93,7 +93,7 @@ def suggest(
     """
     from manifests import open_lake
     from pipelines.recipe import load_recipe
-    from pipelines.run import guarded
+    from pipelines.tiering import guarded
     from quality.suggest import suggest as propose
 
     wanted = share(keep, "--keep") or 0.0

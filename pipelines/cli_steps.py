@@ -59,8 +59,9 @@ def tier(
     """
     from manifests import open_lake
     from pipelines.recipe import load_recipe
-    from pipelines.run import preview, recorded_run, tier_counts
-    from pipelines.run import tier as apply_tiers
+    from pipelines.run import recorded_run
+    from pipelines.tiering import preview, tier_counts
+    from pipelines.tiering import tier as apply_tiers
 
     loaded = load_recipe(recipe, overrides or ())
     if dry_run:

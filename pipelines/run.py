@@ -1,7 +1,6 @@
 """The whole job, and each of its steps, as functions. Every command of the command line is a thin skin over one of these."""
 
 import contextlib
-import dataclasses
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +26,8 @@ from pipelines.recipe import Recipe, load_recipe
 from pipelines.run_log import event, run_log
 from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
-from quality.funnel import Movement, funnel, movement
-from quality.presets import scale_warnings
-from quality.rules import Rule, Tiers
+from pipelines.tiering import guarded, tier, tier_counts
+from quality.funnel import funnel
 from quality.tiers import compile_tiers
 
 
@@ -95,22 +93,6 @@ def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[Op
     return [OperatorUse(operator) for operator in (*operators, *(VIDEO if "video" in held else ()))]
 
 
-def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
-    """Apply the recipe's rules, unless they were applied to the same data already. Says whether it wrote anything."""
-    warn_of_scales(lake, recipe)
-    version = lake.data_version()
-    done = lake.rows(
-        """SELECT recipe_digest, data_version, recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AS latest
-        FROM tierings WHERE recipe = ?""",
-        [recipe.name],
-    )
-    if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
-        return False
-    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
-    lake.write_tiers(recipe.name, recipe.digest, compiled.tiers.recorded(), compiled.select_sql, run_id, version)
-    return True
-
-
 def protect(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
     """List a source of evaluation pictures and protect it: neither they nor copies of them get into a tier or an export."""
     result = ingest(lake, spec, reporter)
@@ -118,45 +100,10 @@ def protect(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
     return result
 
 
-def guarded(lake: Lake, tiers: Tiers) -> Tiers:
-    """The tiers, each with a rule that protected samples and their copies fail, if the lake has protected sources."""
-    if not lake.protected():
-        return tiers
-    rule = Rule("not protected", "not is_protected and not near_protected")
-    return Tiers(tuple(dataclasses.replace(t, rules=(rule, *(r for r in t.rules if r.name != rule.name))) for t in tiers.tiers))
-
-
 def with_protection(lake: Lake, uses: Sequence[OperatorUse]) -> Sequence[OperatorUse]:
     """The operators, and the one that finds copies of protected samples if the lake has any."""
     named = {use.name for use in uses}
     return [*uses, *default_uses(["protected_copies"])] if lake.protected() and "protected_copies" not in named else uses
-
-
-def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
-    """Say so on stderr, quiet or not, when a preset's threshold meets a score that another model made."""
-    for text in scale_warnings(lake, recipe.tiers):
-        Reporter().say(f"Beware: {text}")
-
-
-def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
-    """What applying the rules would move, without writing."""
-    warn_of_scales(lake, recipe)
-    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
-    return movement(lake.connection, compiled, f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
-
-
-def tier_counts(lake: Lake) -> dict[str, int]:
-    """Samples by tier as ``wide`` shows them, most frequent first."""
-    # Rows of vanished samples may be among the tiers; to look for them costs a join, and few lakes have any.
-    there = "sample_id IN (SELECT sample_id FROM refs WHERE NOT vanished)" if lake.value("SELECT bool_or(vanished) FROM refs") else "true"
-    rows = lake.rows(
-        f"""WITH latest AS (
-            SELECT tier FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AND {there})
-        SELECT tier, count(*) AS n FROM latest GROUP BY tier
-        UNION ALL SELECT 'no tier', (SELECT count(*) FROM refs WHERE NOT vanished) - (SELECT count(*) FROM latest)"""
-    )
-    counts = {row["tier"]: row["n"] for row in rows if row["n"]}
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def export_tier(

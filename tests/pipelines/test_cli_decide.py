@@ -11,7 +11,7 @@ from manifests.errors import RecipeError, UsageError
 from pipelines.cli import app
 from pipelines.cli_decide import share
 from pipelines.recipe import load_recipe
-from pipelines.run import preview, tier
+from pipelines.tiering import preview, tier
 from quality.presets import presets
 
 

@@ -152,7 +152,8 @@ def test_a_token_opens_the_door(guarded: tuple[Ask, int]) -> None:
 
 def test_a_changed_lake_is_seen(decided_copy: Path) -> None:
     from pipelines.recipe import load_recipe
-    from pipelines.run import recorded_run, tier
+    from pipelines.run import recorded_run
+    from pipelines.tiering import tier
 
     with Gallery(decided_copy / "lake") as gallery:
         before = gallery.page(fixed={"tier": "gold"}).total

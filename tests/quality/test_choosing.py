@@ -40,7 +40,8 @@ def test_diff_of_a_threshold_is_what_sql_says(decided: Path) -> None:
 
 
 def test_diff_of_snapshots(decided_copy: Path) -> None:
-    from pipelines.run import recorded_run, tier
+    from pipelines.run import recorded_run
+    from pipelines.tiering import tier
 
     with open_lake(decided_copy / "lake", read_only=False) as lake:
         old = lake.snapshot()
@@ -157,7 +158,8 @@ def test_percentiles(decided: Path) -> None:
 
 
 def test_why_tells_the_place_of_a_sample_that_a_cap_turned_away(decided_copy: Path) -> None:
-    from pipelines.run import recorded_run, tier
+    from pipelines.run import recorded_run
+    from pipelines.tiering import tier
 
     text = (decided_copy / "recipe.yaml").read_text()
     (decided_copy / "recipe.yaml").write_text(text + "    balance: {by: caption_words, cap: 2, prefer: sharpness}\n")
