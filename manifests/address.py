@@ -27,6 +27,11 @@ class LakeAddress:
     def is_local(self) -> bool:
         return self.catalog.startswith("sqlite:")
 
+    @property
+    def catalog_file(self) -> Path:
+        """Of a local lake: its SQLite database."""
+        return Path(self.catalog.removeprefix("sqlite:"))
+
     def __str__(self) -> str:
         return str(self.folder) if self.folder else f"{without_password(self.catalog)} + {self.data}"
 
@@ -71,7 +76,7 @@ def write_pointer(address: LakeAddress) -> Path | None:
             f"The catalog's address is kept in {pointer} for all to read: leave the password out of it, and give it in "
             "PGPASSWORD or in ~/.pgpass."
         )
-    if pointer.exists() or Path(local.catalog.removeprefix("sqlite:")).exists():
+    if pointer.exists() or local.catalog_file.exists():
         if (there := lake_address(address.folder)) != address:
             raise LakeError(f"{address.folder} is a lake already, with its data in {there.data}. Give another folder for the new one.")
         return None

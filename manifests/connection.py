@@ -52,7 +52,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
 
     Raises `LakeError` when there is no lake at the address, or it is of a version this DuckDB cannot read.
     """
-    if address.is_local and not create and not Path(address.catalog.removeprefix("sqlite:")).exists():
+    if address.is_local and not create and not address.catalog_file.exists():
         raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
     connection = duckdb.connect(":memory:")
     _bound_memory(connection)

@@ -6,12 +6,8 @@ catalog's tables in one transaction. A copy that was stopped has no catalog yet:
 
 import contextlib
 import dataclasses
-import os
-import sqlite3
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import duckdb
 import pyarrow.fs
@@ -23,6 +19,7 @@ from manifests.digest import Digest, digest, relations
 from manifests.errors import LakeError, LakeMissingError, UsageError
 from manifests.files import catalogued
 from manifests.lease import lease_of
+from manifests.opening import new_catalog
 from manifests.storage import filesystem, is_remote
 from manifests.tables import require_current
 
@@ -81,7 +78,7 @@ def prove_equal(old: LakeAddress, new: LakeAddress) -> dict[str, Digest]:
 
 
 def _has_lake(address: LakeAddress) -> bool:
-    if address.is_local and not Path(address.catalog.removeprefix("sqlite:")).exists():
+    if address.is_local and not address.catalog_file.exists():
         return False
     try:
         with contextlib.closing(connect(address, read_only=True)) as connection:
@@ -163,18 +160,10 @@ def _write_catalog(old: LakeAddress, new: LakeAddress) -> None:
             _create_empty(new)
             copy_catalog(connection, old.catalog, new.catalog, new.data)
             return
-        path = Path(new.catalog.removeprefix("sqlite:"))
-        begun = path.with_name(f".{path.name}.{uuid.uuid4()}")
-        try:
-            _create_empty(dataclasses.replace(new, catalog=f"sqlite:{begun}"))
-            copy_catalog(connection, old.catalog, f"sqlite:{begun}", new.data)
+        with new_catalog(new) as begun:
+            _create_empty(begun)
+            copy_catalog(connection, old.catalog, begun.catalog, new.data)
             connection.close()
-            with contextlib.closing(sqlite3.connect(begun)) as catalog:
-                catalog.execute("PRAGMA journal_mode = WAL")
-            os.link(begun, path)
-        finally:
-            for leftover in path.parent.glob(f"{begun.name}*"):
-                leftover.unlink()
 
 
 def _create_empty(address: LakeAddress) -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from manifests.address import LakeAddress
 from manifests.catalog_copy import attach
 from manifests.connection import load_extension
+from manifests.digest import relations
 from manifests.files import LakeFile, catalogued
 from manifests.storage import filesystem
 from manifests.store import Lake
@@ -81,12 +82,8 @@ def _problem(system: pyarrow.fs.FileSystem, path: str, file: LakeFile, quick: bo
 def check_rows(lake: Lake) -> list[str]:
     """Sentences about rows that should not be: samples or results that are there twice, results of nothing."""
     found = []
-    twice = {"refs": "sample_id", "media": "ref_hash"} | {
-        row["name"]: "key, fingerprint"
-        for row in lake.rows(
-            "SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'lake' AND table_name LIKE 'signal\\_%' ESCAPE '\\'"
-        )
-    }
+    twice = {"refs": "sample_id", "media": "ref_hash"}
+    twice |= {name: "key, fingerprint" for name in relations(lake.connection) if name.startswith("signal_")}
     for table, key in twice.items():
         extra = lake.value(f'SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM "{table}" GROUP BY {key} HAVING n > 1)')
         if extra:

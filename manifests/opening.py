@@ -5,6 +5,7 @@ import dataclasses
 import os
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from manifests.address import LakeAddress, lake_address, write_pointer
@@ -28,8 +29,9 @@ def create_lake(lake: Path | str | LakeAddress, data: str | None = None) -> Lake
     pointer = write_pointer(address)
     try:
         if address.is_local:
-            if not catalog_file(address).exists():
-                _create_catalog(address)
+            if not address.catalog_file.exists():
+                with contextlib.suppress(FileExistsError), new_catalog(address) as begun:
+                    _create(begun)
         elif not exists(address):
             _create(address)
     except BaseException:
@@ -45,23 +47,20 @@ def _create(address: LakeAddress) -> None:
         create_wide(connection)
 
 
-def _create_catalog(address: LakeAddress) -> None:
-    """A SQLite catalog appears complete or not at all: a process may be killed at any moment, or another one be as fast."""
-    path = catalog_file(address)
+@contextlib.contextmanager
+def new_catalog(address: LakeAddress) -> Iterator[LakeAddress]:
+    """The address under which the body makes a SQLite catalog, which then appears complete or not at all: a process may be killed at any
+    moment, or another one be as fast. Raises `FileExistsError` when it was."""
+    path = address.catalog_file
     new = path.with_name(f".{path.name}.{uuid.uuid4()}")
     try:
-        _create(dataclasses.replace(address, catalog=f"sqlite:{new}"))
+        yield dataclasses.replace(address, catalog=f"sqlite:{new}")
         with contextlib.closing(sqlite3.connect(new)) as catalog:
             catalog.execute("PRAGMA journal_mode = WAL")
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)  # unlike a rename it never replaces the lake of somebody who was faster
+        os.link(new, path)  # unlike a rename it never replaces the lake of somebody who was faster
     finally:
         for leftover in path.parent.glob(f"{new.name}*"):
             leftover.unlink()
-
-
-def catalog_file(address: LakeAddress) -> Path:
-    return Path(address.catalog.removeprefix("sqlite:"))
 
 
 def exists(lake: Path | str | LakeAddress) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manifests.connection import ALIAS, identifier, quote
-from manifests.opening import catalog_file
 from manifests.storage import is_remote
 from manifests.store import Lake
 from manifests.tables import signal_table
@@ -41,7 +40,7 @@ def collect_garbage(lake: Lake, *, dry_run: bool = False) -> list[str]:
     if not is_remote(lake.address.data):
         unfinished = [str(p) for p in Path(lake.address.data).glob("**/.part-*.parquet")]
         if lake.address.folder and lake.address.is_local:
-            unfinished += [str(p) for p in lake.address.folder.glob(f".{catalog_file(lake.address).name}.*")]
+            unfinished += [str(p) for p in lake.address.folder.glob(f".{lake.address.catalog_file.name}.*")]
         if not dry_run:
             for path in unfinished:
                 Path(path).unlink(missing_ok=True)

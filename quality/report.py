@@ -27,7 +27,7 @@ from quality.leaves import Leaf, leaves
 from quality.page import environment, short, short_address
 from quality.simulation import simulation
 from quality.sql_guard import relation_columns
-from quality.timings import slowest, timings
+from quality.timings import recorded_passes, slowest, timings
 from quality.why_text import evidence_text
 
 ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
@@ -120,6 +120,7 @@ def render(
     extra = [name for name in ("clip_score", "aesthetic", "aigc_score") if name in kinds and name not in shown]
     pictures = _pictures(lake, kinds, draw, wanted.ids, [*shown, *extra], documented)
     crops = _crops(lake, draw, artifacts)
+    passes = recorded_passes(lake)
     template = environment().get_template("report.html.jinja")
     return template.render(
         title=title,
@@ -147,8 +148,8 @@ def render(
         errors=data.errors(lake),
         sources=data.sources(lake, top),
         runs=data.runs(lake),
-        times=timings(lake),
-        slowest=slowest(lake),
+        times=timings(passes),
+        slowest=slowest(lake, passes),
         fragments=[(f.title, Markup(f.html)) for f in fragments],
         pictures=pictures,
         state={

@@ -7,7 +7,7 @@ from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.tables import signal_table
 from manifests.wide import KEY_COLUMN, current_operators, narrow
-from quality.timings import slowest, timings
+from quality.timings import recorded_passes, slowest, timings
 
 REASON_LENGTH = 120
 
@@ -20,6 +20,7 @@ def status(lake: Lake) -> dict[str, Any]:
         f"""SELECT rule, count(*) AS samples FROM (SELECT unnest(failed_rules) AS rule FROM {tiered})
         GROUP BY rule ORDER BY samples DESC, rule"""
     )
+    passes = recorded_passes(lake)
     return {
         "lake": str(lake.address),
         "snapshot": lake.snapshot(),
@@ -42,8 +43,8 @@ def status(lake: Lake) -> dict[str, Any]:
                 strftime(finished_at, '%Y-%m-%d %H:%M:%S') AS finished, counts FROM runs ORDER BY started_at DESC LIMIT 10"""
             )
         ],
-        "time": timings(lake),
-        "slowest": slowest(lake),
+        "time": timings(passes),
+        "slowest": slowest(lake, passes),
         "exports": lake.rows("SELECT tier, directory, samples, bytes, snapshot FROM exports ORDER BY finished_at DESC LIMIT 10"),
     }
 
