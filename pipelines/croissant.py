@@ -71,9 +71,11 @@ def croissant(index: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], 
     ]
     licences = sorted({str(row["license"]) for row in breakdown if row["license"]})
     # A set of files each: joins of files are in the format, but its own reader (mlcroissant 1.1) does not carry them out.
-    name = _field("pictures/sample_id", "The sample_id: names of files begin with it.", "sc:Text", "media", {"fileProperty": "filename"})
-    name["source"]["transform"] = {"regex": r"^(.*)\.[^.]+$"}
-    pictures = [name, _field("pictures/content", "The picture.", "sc:ImageObject", "media", {"fileProperty": "content"})]
+    beginning = _field(
+        "pictures/sample_id", "The sample_id: names of files begin with it.", "sc:Text", "media", {"fileProperty": "filename"}
+    )
+    beginning["source"]["transform"] = {"regex": r"^(.*)\.[^.]+$"}
+    pictures = [beginning, _field("pictures/content", "The picture.", "sc:ImageObject", "media", {"fileProperty": "content"})]
     facts = [
         _field(f"samples/{name}", _described(name, columns), TYPES.get(name, "sc:Text"), "facts", {"jsonPath": f"$.{name}"})
         for name in index["columns"]

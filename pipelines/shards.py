@@ -225,10 +225,12 @@ def members(key: str, data: bytes, extension: str, text: bytes, caption: str | N
     files = [(extension, data), *((f"frame{i}.jpg", still) for i, still in enumerate(stills)), ("json", text)]
     if caption is not None:
         files.append(("txt", caption.encode()))
-    parts: list[bytes] = []
-    for name, content in files:
-        parts += [tar_header(f"{key}.{name}", len(content)), content, bytes(-len(content) % BLOCK)]
-    return b"".join(parts)
+    return b"".join(part for name, content in files for part in tar_member(f"{key}.{name}", content))
+
+
+def tar_member(name: str, content: bytes) -> list[bytes]:
+    """Header, content and the zeros behind it."""
+    return [tar_header(name, len(content)), content, bytes(-len(content) % BLOCK)]
 
 
 def tar_header(name: str, size: int) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.download.body import Body
-from pipelines.download.fetch import Fetched
+from pipelines.download.fetch import ALGORITHMS, Fetched
 from pipelines.download.shard import Part, Stored, copied, read_samples
 from pipelines.download.urllist import Block, UrlRow
 
@@ -89,7 +89,9 @@ def _take_over(part: Part, edited: Path, rows: Sequence[UrlRow], url_column: str
 def _expected(body: Body, expected: str | None) -> bool:
     if not expected:
         return True
-    digest = hashlib.new("md5" if len(expected) == 32 else "sha256", usedforsecurity=False)
+    if (algorithm := ALGORITHMS.get(len(expected))) is None:
+        return False
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     for piece in body.pieces():
         digest.update(piece)
     return digest.hexdigest() == expected.lower()

@@ -19,9 +19,9 @@ from typing import Any
 from manifests.errors import GoldsieveError, LakeBusyError
 from pipelines.download.fetch import Fetched
 from pipelines.download.urllist import UrlRow
-from pipelines.shards import BLOCK, sync_folder, tar_header
+from pipelines.shards import BLOCK, sync_folder, tar_header, tar_member
 from pipelines.sources.rows import to_json
-from pipelines.sources.tar import DamageError, PlainStream, walk
+from pipelines.sources.tar import DamageError, PlainStream, padded, walk
 from pipelines.sources.webdataset import DOWNLOAD
 
 COPY = 4 << 20
@@ -54,7 +54,7 @@ def read_samples(fd: int, url_column: str = "") -> Iterator[tuple[str, Stored]]:
                 current, start, media, extension = name, member.offset - BLOCK, None, ""
             if ending == "json":
                 record = json.loads(stream.read_at(member.offset, member.size))
-                length = member.offset + _padded(member.size) - start
+                length = member.offset + padded(member.size) - start
                 yield name, Stored(start, length, media, record[DOWNLOAD], str(record.get(url_column, "")), extension)
             elif ending != "txt":
                 media, extension = (member.offset, member.size), ending
@@ -105,8 +105,8 @@ class Part:
             parts.append(body.pieces())
             parts.append([bytes(-body.size % BLOCK)])
         if row.caption:
-            parts.append(_member(f"{row.name}.txt", row.caption.encode()))
-        parts.append(_member(f"{row.name}.json", _described(row, fetched.facts)))
+            parts.append(tar_member(f"{row.name}.txt", row.caption.encode()))
+        parts.append(tar_member(f"{row.name}.json", _described(row, fetched.facts)))
         try:
             self._end = _write(self._fd, chain.from_iterable(parts), start)
         except OSError as error:
@@ -180,14 +180,6 @@ def _described(row: UrlRow, facts: Mapping[str, Any]) -> bytes:
     if DOWNLOAD in record:  # the list has a column of that name
         record[f"list_{DOWNLOAD}"] = record.pop(DOWNLOAD)
     return (to_json({**record, DOWNLOAD: dict(facts)}) or "{}").encode()
-
-
-def _member(name: str, data: bytes) -> list[bytes]:
-    return [tar_header(name, len(data)), data, bytes(-len(data) % BLOCK)]
-
-
-def _padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
 
 
 def _refused(path: Path, error: OSError) -> GoldsieveError:

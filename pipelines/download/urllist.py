@@ -20,7 +20,7 @@ from pipelines.sources.paths import single
 from pipelines.sources.records import ENDINGS, HEAD, BrokenTableError, Records, Table, open_table
 from pipelines.sources.rows import CAPTION_KEYS, OTHER_CAPTION_KEYS, caption_texts, clean, to_json
 from pipelines.sources.spec import SourceSpec, source_files
-from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, is_url, unpack_captions
+from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, check_named, is_url, unpack_captions
 
 TEXT_ENDINGS = (".txt", ".lst", ".urls")
 LIST_ENDINGS = (*ENDINGS["parquet"], *ENDINGS["csv"], *ENDINGS["jsonl"], *TEXT_ENDINGS)
@@ -106,9 +106,7 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     """The columns to use: the named ones, else those with the usual names. Raises `SourceError`."""
     columns = table.columns
     hash_column = spec.download.hash_column if spec.download else ""
-    for named in (spec.media_column, spec.caption_column, spec.key_column, hash_column):
-        if named and named not in columns:
-            raise SourceError(f"{path} has no column {named!r}. Its columns are {', '.join(columns)}.")
+    check_named(path, columns, spec.media_column, spec.caption_column, spec.key_column, hash_column)
     lower = {name.lower(): name for name in reversed(columns)}
 
     def first(*names: str) -> str | None:

@@ -7,7 +7,7 @@ the file, the column and the row.
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,12 +93,17 @@ def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[
         yield _captioned(row, record, layout.caption)
 
 
+def check_named(path: str, columns: Sequence[str], *named: str | None) -> None:
+    """Raises `SourceError` for a column that the source names and the table lacks."""
+    for name in named:
+        if name and name not in columns:
+            raise SourceError(f"{path} has no column {name!r}. Its columns are {', '.join(columns)}.")
+
+
 def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     """The columns to use. Raises `SourceError` that names the table's columns when none fits."""
     columns = table.columns
-    for named in (spec.media_column, spec.caption_column, spec.key_column):
-        if named and named not in columns:
-            raise SourceError(f"{path} has no column {named!r}. Its columns are {', '.join(columns)}.")
+    check_named(path, columns, spec.media_column, spec.caption_column, spec.key_column)
     lower = {name.lower(): name for name in reversed(columns)}
     usual = [lower[name] for name in MEDIA_COLUMNS if name in lower]
     media = spec.media_column

@@ -115,7 +115,7 @@ def walk(stream: Stream, size: int | None) -> Iterator[Member]:
             raise DamageError(f"has a damaged header at byte {at - BLOCK}: its size is not a number")
         if kind in b"xgXLK":
             body = _extended(stream, data, length)
-            at += _padded(length)
+            at += padded(length)
             if kind == b"L":
                 long_name = _text(body)
             elif kind in b"xX":
@@ -131,7 +131,7 @@ def walk(stream: Stream, size: int | None) -> Iterator[Member]:
         if kind == b"S":
             at = data = _skip_sparse_maps(stream, header, at)
         if kind not in b"123456":  # links, devices and folders have no data, whatever their size says
-            at += _padded(length)
+            at += padded(length)
             if size is not None and data + length > size:
                 raise DamageError(f"ends in the middle of {name!r}: it has {size - data} of {length} bytes")
             if size is None and length and not stream.read_at(data + length - 1, 1):
@@ -157,7 +157,8 @@ def _pax_size(pax: dict[str, str], length: int, data: int) -> int:
     return int(text)
 
 
-def _padded(length: int) -> int:
+def padded(length: int) -> int:
+    """Bytes that so many take up in an archive."""
     return -(-length // BLOCK) * BLOCK
 
 
