@@ -7,11 +7,11 @@ import argparse
 import re
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from benchmarks.common import DATA, GOLDSIEVE, Checks, memory, tree, write_recipe
+from benchmarks.common import DATA, GOLDSIEVE, Checks, write_recipe
+from benchmarks.programs import MemoryWatch
 from manifests import open_lake
 
 OURS = re.compile(r"[\w, ]+: [\d,]+ (samples|references) in [\d.]+ s \([\d,]+/s\)(, [\d,]+ failed)?|goldsieve: .*carry an error.*")
@@ -22,17 +22,9 @@ LIMIT_BYTES = 2 << 30
 def watched(command: list[str], timeout: float) -> tuple[int | None, str, str, float, int]:
     """Exit code (None: stopped after ``timeout``), output, errors, seconds, peak memory of the tree of processes in bytes."""
     started = time.monotonic()
-    peak = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-
-        def sample() -> None:
-            nonlocal peak
-            while process.poll() is None:
-                peak = max(peak, memory(list(tree(process.pid))))
-                time.sleep(0.1)
-
-        thread = threading.Thread(target=sample, daemon=True)
-        thread.start()
+        watch = MemoryWatch(process.pid, 0.1)
+        watch.start()
         try:
             out, err = process.communicate(timeout=timeout)
             code: int | None = process.returncode
@@ -40,8 +32,9 @@ def watched(command: list[str], timeout: float) -> tuple[int | None, str, str, f
             process.kill()
             out, err = process.communicate()
             code = None
-        thread.join()
-    return code, out, err, time.monotonic() - started, peak
+        watch.ended.set()
+        watch.join()
+    return code, out, err, time.monotonic() - started, watch.peak
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.common import GOLDSIEVE, Checks, memory, tree
-from benchmarks.programs import PEERS, environment
+from benchmarks.common import GOLDSIEVE, Checks
+from benchmarks.programs import PEERS, MemoryWatch, environment
 
 CORES = os.cpu_count() or 1
 
@@ -41,25 +40,18 @@ class Run:
 
 
 def timed(command: Sequence[object], shards: Path) -> Run:
-    peak, ended = 0, threading.Event()
     load, before, started = os.getloadavg()[0], os.times(), time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-    def watch() -> None:
-        nonlocal peak
-        while not ended.wait(0.25):
-            peak = max(peak, memory(list(tree(process.pid))))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    watch = MemoryWatch(process.pid, 0.25)
+    watch.start()
     _, errors = process.communicate()
     seconds, after = time.monotonic() - started, os.times()
-    ended.set()
-    watcher.join()
+    watch.ended.set()
+    watch.join()
     if process.returncode:
         raise SystemExit(f"{command[0]} failed:\n{errors[-2000:]}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Run(seconds, cpu, peak, sum(count_pictures(path) for path in shards.glob("*.tar")), load)
+    return Run(seconds, cpu, watch.peak, sum(count_pictures(path) for path in shards.glob("*.tar")), load)
 
 
 def count_pictures(shard: Path) -> int:

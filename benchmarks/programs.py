@@ -52,14 +52,14 @@ def last_words(text: str) -> str:
 
 
 class MemoryWatch(threading.Thread):
-    """Peak of the proportional memory of a process and all below it, in bytes, looked at twice a second (Linux)."""
+    """Peak of the proportional memory of a process and all below it, in bytes, looked at every so many seconds (Linux)."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, every: float = 0.5) -> None:
         super().__init__(daemon=True)
-        self.pid, self.peak, self.ended = pid, 0, threading.Event()
+        self.pid, self.every, self.peak, self.ended = pid, every, 0, threading.Event()
 
     def run(self) -> None:
-        while not self.ended.wait(0.5):
+        while not self.ended.wait(self.every):
             self.peak = max(self.peak, memory(list(tree(self.pid))))
 
 

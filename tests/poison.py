@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.base import Batch, BatchFn, Columns, RawBytes, Reads, Row, Scope, field, per_row
+
+
+def first_bytes(marker: str, stop: Callable[[], object]) -> BatchFn:
+    """Adds the first byte of each file; ``stop`` is called at one that holds the marker."""
+
+    def measure(row: Row) -> dict[str, int]:
+        data = row.view(RawBytes())
+        if marker.encode() in data:
+            stop()
+        return {"first_byte": data[0]}
+
+    return per_row(FIRST_BYTE, measure)
+
+
+FIRST_BYTE = pa.schema([field("first_byte", pa.int32(), "first byte of the file")])
 
 
 @dataclass(frozen=True)
@@ -21,16 +37,10 @@ class KillsItsProcess:
     name, version, gpus = "first_byte", "1", 0.0
     scope: ClassVar[Scope] = "batch"
     reads = Reads(views=(RawBytes(),))
-    adds = pa.schema([field("first_byte", pa.int32(), "first byte of the file")])
+    adds = FIRST_BYTE
 
     def open(self) -> BatchFn:
-        def measure(row: Row) -> dict[str, int]:
-            data = row.view(RawBytes())
-            if self.marker.encode() in data:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return {"first_byte": data[0]}
-
-        return per_row(self.adds, measure)
+        return first_bytes(self.marker, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 @dataclass(frozen=True)
@@ -42,16 +52,10 @@ class StandsStill:
     name, version, gpus = "stands_still", "1", 0.0
     scope: ClassVar[Scope] = "batch"
     reads = Reads(views=(RawBytes(),))
-    adds = pa.schema([field("first_byte", pa.int32(), "first byte of the file")])
+    adds = FIRST_BYTE
 
     def open(self) -> BatchFn:
-        def measure(row: Row) -> dict[str, int]:
-            data = row.view(RawBytes())
-            if self.marker.encode() in data:
-                re.match(r"(a+)+$", "a" * 80 + "b")
-            return {"first_byte": data[0]}
-
-        return per_row(self.adds, measure)
+        return first_bytes(self.marker, lambda: re.match(r"(a+)+$", "a" * 80 + "b"))
 
 
 @dataclass(frozen=True)

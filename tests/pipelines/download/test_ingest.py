@@ -231,6 +231,11 @@ def test_a_full_disk_loses_nothing(server: Server, write_list: WriteList, tmp_pa
     assert all(server.hits[f"/p/{n}.jpg"] == 1 for n in range(2))
 
 
+def ingest_command(folder: Path, path: Path, *options: str) -> list[str]:
+    command = [*CLI, "ingest", str(folder / "lake"), str(path), "--kind", "urls"]
+    return command + [f"--download={option}" for option in options]
+
+
 @pytest.mark.timeout(300)  # four starts of the command, on a machine that may be busy
 @pytest.mark.parametrize("processes", [1, 2])
 def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, processes: int) -> None:
@@ -238,15 +243,7 @@ def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, proces
     server.latency = 0.03
     path = write_list([f"{server.url}/p/{n}.jpg" for n in range(count)])
     options = ["allow_private=true", f"concurrency={concurrency}", "shard_rows=25", f"processes={processes}", "respect_opt_out=false"]
-    command = [
-        *CLI,
-        "ingest",
-        str(tmp_path / "lake"),
-        str(path),
-        "--kind",
-        "urls",
-    ]
-    command += [f"--download={option}" for option in options]
+    command = ingest_command(tmp_path, path, *options)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     kills = 0
     for goal in (10, 50, 90):
@@ -272,15 +269,7 @@ def test_kill_nine(server: Server, write_list: WriteList, tmp_path: Path, proces
 def test_ctrl_c_ends_cleanly(server: Server, write_list: WriteList, tmp_path: Path) -> None:
     server.latency = 0.05
     path = write_list([f"{server.url}/p/{n}.jpg" for n in range(400)])
-    command = [
-        *CLI,
-        "ingest",
-        str(tmp_path / "lake"),
-        str(path),
-        "--kind",
-        "urls",
-    ]
-    command += ["--download=allow_private=true", "--download=concurrency=2", "--download=shard_rows=200", "--download=processes=2"]
+    command = ingest_command(tmp_path, path, "allow_private=true", "concurrency=2", "shard_rows=200", "processes=2")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     while server.hits.total() < 10 and process.poll() is None:
         time.sleep(0.01)
