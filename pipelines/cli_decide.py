@@ -48,12 +48,15 @@ def calibrate(
     from manifests import open_lake
     from quality.calibrate import calibrate as find
     from quality.label_next import next_to_label
+    from quality.labels import given_labels
     from quality.threshold import Goal
 
     goal = Goal(share(precision, "--precision"), share(recall, "--recall"), share(keep, "--keep"))
     with open_lake(lake) as opened:
-        if next_samples and labels == "none":
-            emit_rows([vars(one) for one in next_to_label(opened, signal, next_samples)], as_json)
+        if next_samples:
+            none = labels == "none" or (labels == "lake" and not opened.value("SELECT count(*) FROM labels"))
+            known = None if none else given_labels(opened, labels, key_column, label_column)
+            emit_rows([vars(one) for one in next_to_label(opened, signal, next_samples, known)], as_json)
             return
         found = find(
             opened,
@@ -66,9 +69,6 @@ def calibrate(
             good=tuple(good or ()),
             bad=tuple(bad or ()),
         )
-        if next_samples:
-            emit_rows([vars(one) for one in next_to_label(opened, signal, next_samples, found.threshold)], as_json)
-            return
     facts = found.as_dict()
     written = []
     if output is not None:

@@ -10,7 +10,7 @@ import yaml
 from manifests import Lake
 from manifests.errors import UsageError
 from quality.curves import Bin, Curve, Floats, auc, auc_interval, average_precision, curve, isotonic, reliability, wilson
-from quality.labels import Labelled, Labels, join, read_labels, stored_labels
+from quality.labels import Labelled, Labels, given_labels, join
 from quality.presets import measured_with
 from quality.threshold import Goal, choose, lake_values, rule_sql
 
@@ -91,7 +91,7 @@ class Calibration:
         if self.goal.precision is not None and low < self.goal.precision:
             found.append(
                 f"The labels do not prove a precision of {self.goal.precision:g}: {low:.3g} is possible too. "
-                "More labels near the threshold would tell."
+                "More labels would tell: `--next 100` names the best ones."
             )
         return found
 
@@ -159,10 +159,7 @@ def calibrate(
     signal that is not there.
     """
     goal = goal or Goal()
-    if not isinstance(labels, Labels):
-        given = stored_labels(lake, label_column) if str(labels) == "lake" else read_labels(Path(labels), key_column, label_column)
-    else:
-        given = labels
+    given = labels if isinstance(labels, Labels) else given_labels(lake, labels, key_column, label_column)
     use = join(lake, signal, given, good, bad)
     ups = int(use.good.sum())
     if ups in (0, len(use.good)):

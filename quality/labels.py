@@ -102,6 +102,11 @@ def _column(path: Path, names: Sequence[str], wanted: str | None, usual: Sequenc
     return found
 
 
+def given_labels(lake: Lake, labels: Path | str, key_column: str | None = None, label_column: str | None = None) -> Labels:
+    """``"lake"``: the lake's table ``labels``; anything else is the path of a table."""
+    return stored_labels(lake, label_column) if str(labels) == "lake" else read_labels(Path(labels), key_column, label_column)
+
+
 def stored_labels(lake: Lake, label: str | None = None) -> Labels:
     """Labels in the lake's table ``labels``: the last value of each sample under the name ``label`` (not needed if there is one)."""
     names = [row["label"] for row in lake.rows("SELECT DISTINCT label FROM labels ORDER BY label")]

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from manifests import open_lake
 from manifests.errors import SqlError, UsageError
@@ -13,7 +16,8 @@ from pipelines.thumbnails import small_pictures
 from quality.balance import ordinal
 from quality.diff import moves, snapshot_sql
 from quality.dump import dump
-from quality.label_next import next_to_label
+from quality.label_next import next_to_label, widest_gaps
+from quality.labels import stored_labels
 from quality.rule_reader import parse_tiers
 from quality.suggest import suggest
 from quality.tiers import compile_tiers
@@ -97,23 +101,34 @@ def test_nothing_to_suggest(decided: Path) -> None:
         assert suggest(lake, recipe.tiers, 0.999)[1] == []
 
 
-def test_the_next_to_label_are_spread_and_near_the_threshold(decided_copy: Path) -> None:
+def test_the_next_to_label_fill_the_widest_gaps(decided_copy: Path) -> None:
     with open_lake(decided_copy / "lake", read_only=False) as lake:
-        todo = next_to_label(lake, "sharpness", 20, threshold=300)
-        assert len(todo) == len({one.sample_id for one in todo}) == 20
-        near = [one.value for one in todo if one.why == "near the threshold"]
-        rest = [one.value for one in todo if one.why == "spread"]
-        assert len(near) == 10
-        inside = lake.value("SELECT count(*) FROM wide WHERE sharpness BETWEEN ? AND ?", [min(near), max(near)])
-        assert inside == 10  # no nearer one was left out
-        assert min(rest) <= min(near)
-        assert max(rest) >= max(near)
+        order = lake.rows('SELECT CAST(sample_id AS VARCHAR) AS id, sharpness AS value FROM wide WHERE "error" IS NULL ORDER BY 2, md5(id)')
+        place = {row["id"]: i for i, row in enumerate(row for row in order if row["value"] is not None)}
+        todo = next_to_label(lake, "sharpness", 20)
+        at = [place[one.sample_id] for one in todo]
+        assert len(at) == 20
+        assert max(np.diff(at)) - min(np.diff(at)) <= 1
         lake.add_labels([(one.sample_id, "label", "good", "me") for one in todo])
-        again = next_to_label(lake, "sharpness", 1000)
-        assert not {one.sample_id for one in again} & {one.sample_id for one in todo}
+        known = stored_labels(lake)
+        again = next_to_label(lake, "sharpness", 20, known)
+        both = sorted(at + [place[one.sample_id] for one in again])
+        assert len(set(both)) == 40
+        assert max(np.diff(both)) <= 2 * len(place) / 40 + 1
+        rest = next_to_label(lake, "sharpness", 1000, known)
+        assert {one.sample_id for one in rest} == set(place) - {one.sample_id for one in todo}
         assert "label: good (me" in story_text(why(lake, todo[0].sample_id))
         with pytest.raises(SqlError):
             next_to_label(lake, "nothing", 5)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 80))
+def test_gaps_are_filled_without_repeats(labelled: list[bool], count: int) -> None:
+    flags = np.array(labelled)
+    chosen = widest_gaps(flags, count).tolist()
+    assert chosen == sorted(set(chosen))
+    assert not flags[chosen].any()
+    assert len(chosen) == min(count, int((~flags).sum()))
 
 
 def test_a_dump_opens_in_any_client(decided: Path, tmp_path: Path) -> None:
