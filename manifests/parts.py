@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.errors import StorageError
@@ -47,6 +46,8 @@ def signal_part(
     error = columns.get("error", pa.nulls(rows, pa.string()))
     schema = signal_schema(adds)
     arrays = [{**constant, **columns, "error": error}[name] for name in schema.names]
+    import pyarrow.compute as pc  # here, because it takes longer to import than a short command to run
+
     # By key, in groups of rows: keys are hashes, and whoever looks for one reads only the group that may hold it.
     order = pc.sort_indices(keys.cast(pa.binary(16)))
     return write_part(data, table, pa.table(arrays, schema=schema).take(order))

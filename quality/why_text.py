@@ -72,7 +72,8 @@ def place_text(percentile: float | None) -> str:
     """ "   (higher than 62 %)": where a number stands among all of the lake."""
     if percentile is None:
         return ""
-    return f"   (higher than {percentile:.0f} %)" if 1 <= percentile <= 99 else f"   (higher than {percentile:.2g} %)"
+    digits = 0 if 1 <= percentile <= 99 else 1
+    return f"   (higher than {percentile:.{digits}f} %)"
 
 
 def evidence_text(copy: Mapping[str, Any]) -> str:
