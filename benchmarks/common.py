@@ -38,6 +38,7 @@ UNLIKE = {
     "corpus_runs": ("snapshot", "run_id"),
     "refs": ("ingested_at",),
     "listings": ("listed_at",),
+    "captions": ("run_id", "created_at", "latency_s"),
 }
 """What two undisturbed runs over the same data do not have in common: run ids, times, snapshots, folders."""
 
