@@ -1,4 +1,4 @@
-"""Pictures of 640x480 for benchmarks of speed: crops of photographs, as many as wanted, the same at every run."""
+"""Pictures of 640x480, or another size, for benchmarks: crops of photographs, as many as wanted, the same at every run."""
 
 import io
 import itertools
@@ -28,7 +28,7 @@ def photographs() -> list[Image.Image]:
 _photographs: list[Image.Image] = []
 
 
-def write_pictures(folder: Path, numbers: range, quality: int) -> int:
+def write_pictures(folder: Path, numbers: range, quality: int, size: tuple[int, int] = SIZE) -> int:
     """Write some of the pictures, each a crop of its own; returns their bytes. Number n is always the same picture."""
     if not _photographs:
         _photographs.extend(photographs())
@@ -39,7 +39,7 @@ def write_pictures(folder: Path, numbers: range, quality: int) -> int:
         share = rng.uniform(0.8, 1.0) * min(image.width / 4, image.height / 3)
         width, height = share * 4, share * 3
         left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
-        crop = image.resize(SIZE, Image.Resampling.LANCZOS, (left, top, left + width, top + height))
+        crop = image.resize(size, Image.Resampling.LANCZOS, (left, top, left + width, top + height))
         crop = ImageOps.mirror(crop) if rng.random() < 0.5 else crop
         buffer = io.BytesIO()
         crop.save(buffer, "JPEG", quality=quality)
@@ -50,11 +50,11 @@ def write_pictures(folder: Path, numbers: range, quality: int) -> int:
     return total
 
 
-def make_pictures(folder: Path, count: int, quality: int) -> None:
+def make_pictures(folder: Path, count: int, quality: int, size: tuple[int, int] = SIZE) -> None:
     jobs = [range(i, min(i + 100, count)) for i in range(0, count, 100)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        total = sum(pool.map(write_pictures, itertools.repeat(folder), jobs, itertools.repeat(quality)))
-    print(f"{count} pictures of 640x480, JPEG quality {quality}, {total / count / 1000:.1f} kB each on average", flush=True)
+        total = sum(pool.map(write_pictures, itertools.repeat(folder), jobs, itertools.repeat(quality), itertools.repeat(size)))
+    print(f"{count} pictures of {size[0]}x{size[1]}, JPEG quality {quality}, {total / count / 1000:.1f} kB each on average", flush=True)
 
 
 def make_many(few: Path, folder: Path, count: int) -> None:
