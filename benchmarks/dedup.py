@@ -2,7 +2,7 @@
 
     python -m benchmarks.dedup quality  [--copies 500] [--cache DIR] [--peers DIR | --no-peers]
     python -m benchmarks.dedup pairs    [--rows 1000000 --radius 10] [--peers DIR | --no-peers]
-    python -m benchmarks.dedup growth
+    python -m benchmarks.dedup growth   [--rows 10000000] [--plot PNG] [--peers DIR | --no-peers]
     python -m benchmarks.dedup incremental
     python -m benchmarks.dedup semantic
     python -m benchmarks.dedup ray
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=500, help="pictures that are edited (quality)")
     parser.add_argument("--rows", type=int, help="hashes or embeddings")
     parser.add_argument("--radius", type=int, default=10, help="bits (pairs)")
+    parser.add_argument("--plot", type=Path, help="PNG or SVG (growth)")
     parser.add_argument("--cache", type=Path, help="folder that keeps what was measured of the pictures, and what other tools found")
     parser.add_argument("--peers", type=Path, help="where the other tools' environments are kept (default: a temporary folder)")
     parser.add_argument("--no-peers", action="store_true", help="only Goldsieve")

@@ -92,45 +92,83 @@ def pairs(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
     if not options.no_peers and rows <= 1_000_000:
         for tool, sizes in (("faiss", (100_000,)), ("imagededup", (10_000, 20_000, 50_000))):
             for size in sizes:
-                if not peer_search(tool, size, radius, options.peers or scratch, scratch):
+                peer = peer_search(tool, size, radius, options.peers or scratch, scratch)
+                if peer is None:
                     break
+                with clock() as taken:
+                    total = count_pairs(realistic(size), radius)
+                print(
+                    f"      {size:,} hashes: {peer['version']} {peer['seconds']:.2f} s ({peer['pairs']:,} pairs), "
+                    f"ours {taken[0]:.2f} s ({total:,} pairs), {peer['seconds'] / taken[0]:.1f}x",
+                    flush=True,
+                )
 
 
-def peer_search(tool: str, size: int, radius: int, environments: Path, scratch: Path) -> bool:
-    """Time another tool and us on the same hashes; False when it did not finish in ten minutes."""
-    hashes = realistic(size)
+def peer_search(tool: str, size: int, radius: int, environments: Path, scratch: Path) -> dict[str, Any] | None:
+    """What another tool needed for `realistic` hashes; None when it did not finish in ten minutes."""
     path = scratch / "hashes.npy"
-    np.save(path, hashes)
+    np.save(path, realistic(size))
     python = environment("faiss" if tool == "faiss" else "data-juicer", environments)
+    command = [python, PEERS / "pair_search.py", tool, path, str(radius)]
     try:
-        done = subprocess.run(
-            [python, PEERS / "pair_search.py", tool, path, str(radius)], capture_output=True, text=True, timeout=PEER_SECONDS, check=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PEER_SECONDS, check=True)
     except subprocess.TimeoutExpired:
-        print(f"      {tool} did not finish {size:,} hashes in {PEER_SECONDS} s")
-        return False
-    peer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    with clock() as taken:
-        total = count_pairs(hashes, radius)
-    print(
-        f"      {size:,} hashes: {peer['version']} {peer['seconds']:.2f} s ({peer['pairs']:,} pairs), "
-        f"ours {taken[0]:.2f} s ({total:,} pairs), {peer['seconds'] / taken[0]:.1f}x",
-        flush=True,
-    )
-    return bool(peer["seconds"] < PEER_SECONDS)
+        print(f"      {tool} did not finish {size:,} hashes in {PEER_SECONDS} s", flush=True)
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+GROWTH = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+AT_ONCE = {"faiss": 300_000}
+"""All pairs at once: more would take hours."""
 
 
 def growth(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
-    """Seconds by N, as a Markdown table."""
+    """Seconds by N, ours and other tools', as a table; a picture where ``--plot`` says."""
     warm()
-    print("| hashes | radius 7 | radius 10 |\n|---|---|---|")
-    for rows in (100_000, 300_000, 1_000_000, options.rows or 3_000_000):
-        cells = []
-        for radius in (7, 10):
+    sizes = [size for size in GROWTH if size <= (options.rows or 10_000_000)]
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for radius in (10, 7):
+        for size in sizes:
+            if radius == 10 and size > 3_000_000:
+                continue
             with clock() as taken:
-                count_pairs(realistic(rows), radius)
-            cells.append(f"{taken[0]:.1f} s")
-        print(f"| {rows:,} | {' | '.join(cells)} |", flush=True)
+                count_pairs(realistic(size), radius)
+            note(curves, f"Goldsieve, radius {radius}", size, taken[0])
+    for tool in () if options.no_peers else ("faiss", "imagededup"):
+        for size in (size for size in sizes if size <= AT_ONCE.get(tool, size)):
+            found = peer_search(tool, size, 10, options.peers or scratch, scratch)
+            if found is None:
+                break
+            note(curves, f"{found['version']}, radius 10", size, found["seconds"])
+    print(f"\n| hashes | {' | '.join(curves)} |\n|---|{'---|' * len(curves)}")
+    for size in sizes:
+        cells = [next((f"{seconds:.2f} s" for n, seconds in curve if n == size), "") for curve in curves.values()]
+        print(f"| {size:,} | {' | '.join(cells)} |")
+    for name, curve in curves.items():
+        (n, before), (more, after) = curve[-2:]
+        print(f"      {name}: time grows with N to the power of {np.log(after / before) / np.log(more / n):.2f} at the end")
+    if options.plot:
+        draw(curves, options.plot)
+
+
+def note(curves: dict[str, list[tuple[int, float]]], name: str, size: int, seconds: float) -> None:
+    curves.setdefault(name, []).append((size, seconds))
+    print(f"      {name}: {size:,} hashes in {seconds:.2f} s (load {os.getloadavg()[0]:.1f})", flush=True)
+
+
+def draw(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for (name, curve), line in zip(curves.items(), ("-o", "--o", "-s", "-^"), strict=False):
+        axes.loglog(*zip(*curve, strict=True), line, label=name)
+    axes.set(xlabel="hashes of 64 bits, a quarter of them copies", ylabel="seconds, two cores", title="All pairs within a Hamming radius")
+    axes.grid(True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
 
 
 def incremental(options: argparse.Namespace, scratch: Path, check: Checks) -> None:
