@@ -13,30 +13,48 @@ _GRID, _LINE = types.Array(types.float32, 2, "C"), types.Array(types.float64, 1,
 BLOCK = 8
 
 
-def _flatness(gray: Any, calm: int) -> Any:
-    """(mean luma, share of pixels whose Laplacian is at most ``calm``) of every block of 8 x 8 pixels inside a margin of one."""
+def _grain(gray: Any) -> Any:
+    """Six numbers of every block of 8 x 8 pixels inside a margin of one, as (rows, columns, 6): mean luma, its deviation, its range, the
+    range of the four means of 4 x 4, and mean and most of the absolute Laplacian."""
     rows, columns = (gray.shape[0] - 2) // BLOCK, (gray.shape[1] - 2) // BLOCK
-    means, flat = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    found = np.zeros((rows, columns, 6), np.float32)
+    quarter = np.zeros(4, np.int64)
     for i in range(rows):
         for j in range(columns):
             total: Any = 0
-            count = 0
-            for y in range(1 + i * BLOCK, 1 + (i + 1) * BLOCK):
-                for x in range(1 + j * BLOCK, 1 + (j + 1) * BLOCK):
-                    value = np.int32(gray[y, x])
+            squares: Any = 0
+            grain: Any = 0
+            most: Any = 0
+            low: Any = 255
+            high: Any = 0
+            quarter[:] = 0
+            for y in range(BLOCK):
+                for x in range(BLOCK):
+                    v, u = 1 + i * BLOCK + y, 1 + j * BLOCK + x
+                    value = np.int32(gray[v, u])
+                    around = np.int32(gray[v - 1, u]) + np.int32(gray[v + 1, u]) + np.int32(gray[v, u - 1]) + np.int32(gray[v, u + 1])
+                    bend = abs(around - 4 * value)
                     total += value
-                    around = np.int32(gray[y - 1, x]) + np.int32(gray[y + 1, x]) + np.int32(gray[y, x - 1]) + np.int32(gray[y, x + 1])
-                    count += 1 if abs(around - 4 * value) <= calm else 0
-            means[i, j] = total / BLOCK**2
-            flat[i, j] = count / BLOCK**2
-    return means, flat
+                    squares += value * value
+                    grain += bend
+                    most = max(most, bend)
+                    low, high = min(low, value), max(high, value)
+                    quarter[y // 4 * 2 + x // 4] += value
+            mean = total / 64
+            found[i, j, 0] = mean
+            found[i, j, 1] = np.sqrt(max(squares / 64 - mean * mean, 0.0))
+            found[i, j, 2] = high - low
+            found[i, j, 3] = (quarter.max() - quarter.min()) / 16
+            found[i, j, 4] = grain / 64
+            found[i, j, 5] = most
+    return found
 
 
-flatness = compiled(_flatness, types.UniTuple(_GRID, 2)(_PLANE, types.int64), nogil=True)
+grain = compiled(_grain, types.Array(types.float32, 3, "C")(_PLANE), nogil=True)
 
 
 def _skin(rgb: Any) -> Any:
-    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `flatness` looks at."""
+    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `grain` looks at."""
     rows, columns = (rgb.shape[0] - 2) // BLOCK, (rgb.shape[1] - 2) // BLOCK
     found = np.zeros((rows, columns), np.float32)
     for i in range(rows):
@@ -53,42 +71,6 @@ def _skin(rgb: Any) -> Any:
 
 
 skin = compiled(_skin, _GRID(_PIXELS), nogil=True)
-
-
-def _fine_and_coarse(gray: Any) -> Any:
-    """Three grids over blocks of 8 x 8 pixels: mean luma, mean of the diagonal Haar detail, mean gradient of 4 x 4 means at distance 4."""
-    height, width = gray.shape
-    sums = np.zeros((height + 1, width + 1), np.int32)
-    for y in range(height):
-        line = np.int32(0)
-        for x in range(width):
-            line += np.int32(gray[y, x])
-            sums[y + 1, x + 1] = sums[y, x + 1] + line
-    rows, columns = (height - 8) // BLOCK, (width - 8) // BLOCK
-    means, fine, coarse = (
-        np.zeros((rows, columns), np.float32),
-        np.zeros((rows, columns), np.float32),
-        np.zeros((rows, columns), np.float32),
-    )
-    for i in range(rows):
-        for j in range(columns):
-            total: Any = 0
-            detail: Any = 0
-            gradient: Any = 0
-            for y in range(i * BLOCK, (i + 1) * BLOCK):
-                for x in range(j * BLOCK, (j + 1) * BLOCK):
-                    here = np.int32(gray[y, x])
-                    total += here
-                    detail += abs(here - np.int32(gray[y + 1, x]) - np.int32(gray[y, x + 1]) + np.int32(gray[y + 1, x + 1]))
-                    own = sums[y + 4, x + 4] - sums[y, x + 4] - sums[y + 4, x] + sums[y, x]
-                    down = sums[y + 8, x + 4] - sums[y + 4, x + 4] - sums[y + 8, x] + sums[y + 4, x]
-                    right = sums[y + 4, x + 8] - sums[y, x + 8] - sums[y + 4, x + 4] + sums[y, x + 4]
-                    gradient += max(abs(down - own), abs(right - own))
-            means[i, j], fine[i, j], coarse[i, j] = total / 64, detail / 128, gradient / 1024
-    return means, fine, coarse
-
-
-fine_and_coarse = compiled(_fine_and_coarse, types.UniTuple(_GRID, 3)(_PLANE), nogil=True)
 
 
 def _phases(gray: Any, across: bool, most: int) -> Any:
@@ -115,12 +97,14 @@ phases = compiled(_phases, _LINE(_PLANE, types.boolean, types.int64), nogil=True
 
 
 def _overshoot(gray: Any, least: int) -> Any:
-    """(sum, number) of the overshoot beside edges across rows, as a share of the edge's step; steps below ``least`` levels are left out.
+    """Overshoot on each side of every edge across rows, as a share of the edge's step; steps below ``least`` levels are left out.
 
     An edge is where the central difference is largest along the row. Its two sides are the means of the pixels 6 to 8 away; the
-    overshoot is how far the extreme of the pixels 1 to 3 away lies beyond, averaged over the sides that are not clipped.
+    overshoot is how far the extreme of the pixels 1 to 4 away lies beyond. A side that is clipped, or still on its way to its level (it is
+    no edge, but a slope), says nothing.
     """
-    total, count = 0.0, 0
+    found = np.empty(gray.size, np.float32)
+    count = 0
     for y in range(gray.shape[0]):
         line = gray[y]
         before: Any = 0
@@ -130,24 +114,25 @@ def _overshoot(gray: Any, least: int) -> Any:
             if x == 8:
                 before = abs(np.int32(line[x]) - np.int32(line[x - 2]))
                 here = abs(np.int32(line[x + 1]) - np.int32(line[x - 1]))
-            if here > 24 and here >= before and here > after:
+            if here > 16 and here >= before and here > after:
                 way = 1 if line[x + 1] > line[x - 1] else -1
                 bright = (np.float64(line[x + 6 * way]) + line[x + 7 * way] + line[x + 8 * way]) / 3
                 dark = (np.float64(line[x - 6 * way]) + line[x - 7 * way] + line[x - 8 * way]) / 3
                 step = bright - dark
-                open_bright, open_dark = bright < 235, dark > 20
-                if step > least and (open_bright or open_dark):
-                    high = max(line[x + way], line[x + 2 * way], line[x + 3 * way])
-                    low = min(line[x - way], line[x - 2 * way], line[x - 3 * way])
-                    swing = (high - bright if open_bright else 0.0) + (dark - low if open_dark else 0.0)
-                    swing /= step * (2 if open_bright and open_dark else 1)
-                    total += min(max(swing, -1.0), 2.0)
-                    count += 1
+                if step > least:
+                    high = max(max(line[x + way], line[x + 2 * way]), max(line[x + 3 * way], line[x + 4 * way])) - bright
+                    low = dark - min(min(line[x - way], line[x - 2 * way]), min(line[x - 3 * way], line[x - 4 * way]))
+                    if bright < 235 and high >= -0.5:
+                        found[count] = high / step
+                        count += 1
+                    if dark > 20 and low >= -0.5:
+                        found[count] = low / step
+                        count += 1
             before, here = here, after
-    return total, count
+    return found[:count]
 
 
-overshoot = compiled(_overshoot, types.Tuple((types.float64, types.int64))(_PLANE, types.int64), nogil=True)
+overshoot = compiled(_overshoot, types.Array(types.float32, 1, "C")(_PLANE, types.int64), nogil=True)
 
 
 def _level_counts(rgb: Any) -> Any:

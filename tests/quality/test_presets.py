@@ -190,20 +190,20 @@ GOOD = {
     "aigc_strength": "none",
     "aesthetic": 5.5,
     "over_smooth": 0.1,
-    "texture_loss": 1.5,
+    "texture_loss": 0.6,
     "moire": 8.0,
     "upsampling_grid": 0.02,
     "banding": 0.2,
-    "oversharpen_halo": 0.02,
+    "oversharpen_halo": 0.2,
 }
 BAD = {
     "aigc_strength": "strong",
-    "over_smooth": 0.9,
-    "texture_loss": 4.0,
+    "over_smooth": 0.95,
+    "texture_loss": 2.0,
     "moire": 30.0,
     "upsampling_grid": 0.6,
     "banding": 8.0,
-    "oversharpen_halo": 0.3,
+    "oversharpen_halo": 0.5,
 }
 
 
