@@ -38,7 +38,7 @@ UNLIKE = {
     "corpus_runs": ("snapshot", "run_id"),
     "refs": ("ingested_at",),
     "listings": ("listed_at",),
-    "captions": ("run_id", "created_at", "latency_s"),
+    "captions": ("run_id", "created_at", "latency_s", "parameters"),  # parameters: how many requests it took
 }
 """What two undisturbed runs over the same data do not have in common: run ids, times, snapshots, folders."""
 
