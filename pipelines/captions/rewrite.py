@@ -98,7 +98,7 @@ class _Rewriting:
         slots, hours = asyncio.Semaphore(self.settings.concurrency), Hours.parse(self.settings.active_hours)
         for name in sorted(used):
             servers = connect.servers(self.settings.models[name], self.settings.concurrency)
-            self.pools[name] = Pool(servers, slots, self.budget, hours, self.settings.retries)
+            self.pools[name] = Pool(servers, slots, self.budget, hours, self.settings.retries, self.settings.hedge)
         in_work = self.settings.concurrency * WAITERS if used else 2
         queue: asyncio.Queue[Sample] = asyncio.Queue(maxsize=in_work)
         workers = [asyncio.create_task(self._work(queue)) for _ in range(in_work)]

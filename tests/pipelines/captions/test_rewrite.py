@@ -1,5 +1,6 @@
 """The loop against a real server: nothing is lost, nothing is asked twice, limits hold, keys stay secret."""
 
+import asyncio
 import dataclasses
 import json
 import uuid
@@ -170,6 +171,23 @@ def test_a_server_that_is_away_is_left_alone(captioned, serving):
     found = run(lake, settings(serving(server), retries=2, concurrency=4))
     assert found.failed == 8
     assert found.requests == server.stats["requests"] == 24
+
+
+@pytest.mark.parametrize("hedge", [True, False])
+def test_a_straggler_at_the_end_is_sent_again(captioned, serving, monkeypatch, hedge):
+    monkeypatch.setattr(pool, "LOOK_S", 0.02)
+    hung = []
+
+    async def answer(body):
+        if "dog and a dog" in question(body)["caption"] and not hung:
+            hung.append(body)
+            await asyncio.sleep(60)
+        return as_sentence(body)
+
+    server = MockServer(answer=answer)
+    found = run(captioned(40), settings(serving(server), hedge=hedge))
+    assert (found.accepted, found.requests) == (40, 41) == (40, server.stats["requests"])
+    assert dict(found.faults) == ({"straggler": 1} if hedge else {"timeout": 1})
 
 
 def test_endpoints_share_by_weight(captioned, serving):
