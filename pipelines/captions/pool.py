@@ -129,7 +129,7 @@ class Pool:
         self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]
     ) -> tuple[Reply | Fault, int]:
         """What the request came to, and how many were sent for it: more than one when it straggles while slots are free."""
-        under_way, sent, last = {asyncio.create_task(self._ask(server, call, reserve, cost))}, 1, time.monotonic()
+        under_way, sent, last = {self._send(server, call, reserve, cost)}, 1, time.monotonic()
         try:
             while True:
                 done, under_way = await asyncio.wait(under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -141,7 +141,7 @@ class Pool:
                 if not self.slots.locked() and self._straggles(seconds / sent, reserve) and (other := self._next()):
                     await self.slots.acquire()
                     await self.budget.reserve(*reserve)
-                    again = asyncio.create_task(self._ask(other, call, reserve, cost))
+                    again = self._send(other, call, reserve, cost)
                     again.add_done_callback(lambda _: self.slots.release())
                     under_way.add(again)
                     sent, last = sent + 1, time.monotonic()
@@ -156,20 +156,26 @@ class Pool:
             return False
         return seconds > STRAGGLES * sorted(self.took)[int(0.95 * len(self.took))]
 
-    async def _ask(self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]) -> Reply | Fault:
+    def _send(
+        self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]
+    ) -> "asyncio.Future[Reply | Fault]":
         server.under_way += 1
         server.sent += 1
-        took = (0, 0, 0.0)
-        try:
-            result = await server.ask(call)
+
+        def came(task: "asyncio.Future[Reply | Fault]") -> None:
+            server.under_way -= 1
+            result = None if task.cancelled() or task.exception() else task.result()
+            took = (0, 0, 0.0)
             if isinstance(result, Reply):
                 took = (result.tokens_in, result.tokens_out, cost(result))
                 self.took.append(result.seconds)
-        finally:
-            server.under_way -= 1
             self.budget.settle(reserve, *took)
-        server.note(result, time.monotonic())
-        return result
+            if result is not None:
+                server.note(result, time.monotonic())
+
+        task = asyncio.ensure_future(server.ask(call))
+        task.add_done_callback(came)
+        return task
 
     def _next(self) -> Server | None:
         """The endpoint with the fewest requests under way for its weight; None: all are at rest."""

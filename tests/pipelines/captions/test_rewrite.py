@@ -26,7 +26,7 @@ def hurry(monkeypatch):
 
 def settings(url: str, **changes: object) -> CaptionSettings:
     model = ModelSpec("m", url, timeout_s=0.5, input_price=1.0, output_price=2.0)
-    return dataclasses.replace(CaptionSettings(models={"only": model}, concurrency=8), **changes)
+    return dataclasses.replace(CaptionSettings(models={"only": model}, concurrency=8, hedge=False), **changes)
 
 
 def run(lake, chosen, **more):
