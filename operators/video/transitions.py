@@ -225,7 +225,7 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
             off = np.abs(2 * middle - a - b).sum(axis=1, dtype=np.int32) / a.shape[1] / distance[likely]
             mixed = np.flatnonzero(off <= 0.5)
             mixed = mixed[_correlations(a[mixed], b[mixed]) <= 0.6]  # else the same shot, lit otherwise
-            found += [ramp for i in mixed if (ramp := _fit(track, start + int(likely[i]), half))]
+            found += [ramp for i in mixed if (ramp := _fit(track, start + int(likely[i]), half, float(distance[likely[i]])))]
     found.sort(key=lambda r: r.residual)
     best: list[_Ramp] = []
     for ramp in found:
@@ -240,11 +240,13 @@ def _moved(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
 
     height, width = a.shape
     core = a[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    return core.std() >= UNIFORM_STD and float(cv2.matchTemplate(b, core, cv2.TM_CCOEFF_NORMED).max()) >= 0.9
+    return cv2.meanStdDev(core)[1].item() >= UNIFORM_STD and float(cv2.matchTemplate(b, core, cv2.TM_CCOEFF_NORMED).max()) >= 0.9
 
 
-def _fit(track: FrameTrack, middle: int, half: int) -> _Ramp | None:
-    """The ramp between the pictures ``half`` frames before and after ``middle``, if there is one."""
+def _fit(track: FrameTrack, middle: int, half: int, distance: float) -> _Ramp | None:
+    """The ramp between the pictures ``half`` frames before and after ``middle``, if there is one; ``distance``: how far these are apart."""
+    import cv2
+
     window = track.thumbs[middle - half : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
     a, b = window[0], window[-1]
     step = b - a
@@ -255,8 +257,8 @@ def _fit(track: FrameTrack, middle: int, half: int) -> _Ramp | None:
     moves = np.diff(progress[inside[0] - 1 : inside[-1] + 2]) if inside[0] else np.diff(progress[: inside[-1] + 2])
     if moves.min() < -0.04 or moves.max() > 0.4:
         return None
-    off_line = np.abs(window[inside] - (a + progress[inside, None] * step)).mean(axis=1)
-    residual = float(off_line.mean() / np.abs(step).mean())
+    seen, on_line = window[inside], a + progress[inside, None] * step
+    residual = cv2.norm(seen, on_line, cv2.NORM_L1) / seen.size / distance
     if residual > 0.22 or _moved(track.thumbs[middle - half], track.thumbs[middle + half]):
         return None
     return _Ramp(middle - half + int(inside[0]), middle - half + int(inside[-1]) + 1, residual)
