@@ -8,7 +8,7 @@ Own rules over the luma thumbnails of a `FrameTrack`:
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +157,7 @@ def correlation(a: Floats, b: Floats) -> float:
     return float((x * y).sum()) / spread if spread > 1e-3 else 0.0
 
 
-def _correlations(a: npt.NDArray[np.int16], b: npt.NDArray[np.int16]) -> Floats:
+def _correlations(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Floats:
     """`correlation` of each row of ``a`` with that row of ``b``."""
     x, y = (rows - rows.mean(axis=1, keepdims=True, dtype=np.float32) for rows in (a, b))
     spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
