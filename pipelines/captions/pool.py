@@ -128,15 +128,15 @@ class Pool:
     async def _hedged(
         self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]
     ) -> tuple[Reply | Fault, int]:
-        """What the request came to, and how many were sent for it: more than one when it straggles while slots are free."""
+        """What the request came to, and how many were sent for it: one more each time the last one straggles while slots are free."""
         under_way, sent, last = {self._send(server, call, reserve, cost)}, 1, time.monotonic()
         try:
             while True:
                 done, under_way = await asyncio.wait(under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 results = [task.result() for task in done]
-                answer = next((result for result in results if isinstance(result, Reply) or not under_way), None)
-                if answer is not None:
-                    return answer, sent
+                replies = [result for result in results if isinstance(result, Reply)]
+                if replies or not under_way:
+                    return (replies or results)[0], sent
                 seconds = time.monotonic() - last
                 if not self.slots.locked() and self._straggles(seconds / sent, reserve) and (other := self._next()):
                     await self.slots.acquire()

@@ -43,7 +43,7 @@ def test_faults_lose_nothing_and_a_rerun_asks_for_failures_alone(captioned, serv
     assert found.kept > 0
     assert found.requests == server.stats["requests"]
     assert {"rate limit", "server error", "malformed answer", "timeout"} <= set(found.faults)
-    assert server.stats["most_under_way"] <= 8
+    assert server.stats["most_under_way"] <= 8 + found.faults["timeout"]  # the server still works at those that were given up
     rows = lake.rows('SELECT outcome, accepted, text, "error", checks, tokens, cost, parameters FROM captions')
     assert len(rows) == 80
     assert all(row["error"] for row in rows if not row["accepted"])
