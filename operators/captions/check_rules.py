@@ -1,6 +1,7 @@
 """The checks, one function each: None when it passed, "=..." when it passed and saw something worth telling, else what is wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -15,8 +16,9 @@ from operators.captions.structured import EVENTS, read_structured, render
 from operators.captions.support import misplaced, unsupported_numbers, unsupported_words
 from operators.captions.words import FUNCTION, HAN, LATIN, ngrams, tokens
 
-LEAK = 7
-"""So many words in a row of the prompt or of an example that the caption does not have were copied from there."""
+LEAK, RUN = 7, 5
+"""So many words in a row of the prompt, or of an example, that the caption does not have were copied from there."""
+Runs = frozenset[tuple[str, ...]]
 SURE = 0.7
 """Language is compared when both texts are of a language with at least this probability."""
 SHORTEST_FOR_LANGUAGE = 4
@@ -79,12 +81,8 @@ def repetition(view: View) -> str | None:
     again = without_repeats(view.text)
     if again != view.text and without_repeats(view.question.caption) == view.question.caption:
         return "a phrase is told twice in a row"
-    counts: dict[tuple[str, ...], int] = {}
-    for gram in ngrams(tokens(view.text), 4):
-        counts[gram] = counts.get(gram, 0) + 1
-    seen = set(ngrams(tokens(view.question.caption), 4))
-    often = max((n for gram, n in counts.items() if gram not in seen or n > 2), default=0)
-    return "four words in a row are told three times" if often > 2 else None
+    counts = Counter(ngrams(tokens(view.text), 4))
+    return "four words in a row are told three times" if max(counts.values(), default=0) > 2 else None
 
 
 def markup(view: View) -> str | None:
@@ -130,28 +128,26 @@ def _script(text: str) -> str | None:
 def echo(view: View) -> str | None:
     """Words of the prompt, or of its examples, that are no part of the caption."""
     words = tokens(view.text)
-    own = set(ngrams(tokens(" ".join(view.sources)), LEAK))
-    text = set(ngrams(words, LEAK)) - own
+    source = tokens(" ".join(view.sources))
     told, examples = _prompt_words(view.question.prompt)
-    if text & told:
+    if (leaked := told.intersection(ngrams(words, LEAK))) and leaked.difference(ngrams(source, LEAK)):
         return "words of the prompt"
-    source, fives = set(tokens(" ".join(view.sources))), set(ngrams(words, 5))
-    for shown in examples:
-        if words == shown and set(words) - source:
+    for shown, runs in examples:
+        if words == shown and set(words).difference(source):
             return "an example's answer"
-        copied = [gram for gram in ngrams(shown, 5) if gram in fives and set(gram) - source]
-        if copied:
-            return f"an example's words: {' '.join(copied[0])}"
+        copied = runs.intersection(ngrams(words, RUN))
+        if new := [gram for gram in ngrams(words, RUN) if gram in copied and set(gram).difference(source)]:
+            return f"an example's words: {' '.join(new[0])}"
     if '"caption"' in view.text or '"facts"' in view.text:
         return "the form of the question"
     return None
 
 
 @lru_cache(maxsize=32)
-def _prompt_words(prompt: Prompt) -> tuple[frozenset[tuple[str, ...]], tuple[tuple[str, ...], ...]]:
-    """Runs of words of the system text, and the words of each example's answer."""
-    shown = (render(read_structured(text)) if prompt.mode == "structured" else text for text in prompt.examples)
-    return frozenset(ngrams(tokens(prompt.system), LEAK)), tuple(tokens(text) for text in shown)
+def _prompt_words(prompt: Prompt) -> tuple[Runs, tuple[tuple[tuple[str, ...], Runs], ...]]:
+    """Runs of words of the system text, and the words and runs of words of each example's answer."""
+    shown = [tokens(render(read_structured(text)) if prompt.mode == "structured" else text) for text in prompt.examples]
+    return frozenset(ngrams(tokens(prompt.system), LEAK)), tuple((words, frozenset(ngrams(words, RUN))) for words in shown)
 
 
 def instructions(view: View) -> str | None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,6 +27,11 @@ class Prompt:
     prefix: tuple[Mapping[str, str], ...] = field(hash=False)
     examples: tuple[str, ...]
     """What the examples answer: an answer that equals one of them was copied."""
+
+    @cached_property
+    def size(self) -> int:
+        """Of the prefix's texts, in bytes of UTF-8."""
+        return sum(len(message["content"].encode()) for message in self.prefix)
 
     @property
     def system(self) -> str:

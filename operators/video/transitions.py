@@ -8,7 +8,7 @@ Own rules over the luma thumbnails of a `FrameTrack`:
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -157,6 +157,13 @@ def correlation(a: Floats, b: Floats) -> float:
     return float((x * y).sum()) / spread if spread > 1e-3 else 0.0
 
 
+def _correlations(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Floats:
+    """`correlation` of each row of ``a`` with that row of ``b``."""
+    x, y = (rows - rows.mean(axis=1, keepdims=True, dtype=np.float32) for rows in (a, b))
+    spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+    return np.asarray(np.where(spread > 1e-3, (x * y).sum(axis=1) / np.maximum(spread, 1e-3), 0.0), np.float32)
+
+
 def gradual_transitions(track: FrameTrack, fps: float) -> list[Transition]:
     """Dissolves and fades, in order, none overlapping another."""
     flat = track.thumbs.reshape(len(track), -1)
@@ -216,10 +223,9 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
                 continue
             a, b, middle = a[likely].astype(np.int16), b[likely].astype(np.int16), flat[start:stop][likely].astype(np.int16)
             off = np.abs(2 * middle - a - b).sum(axis=1, dtype=np.int32) / a.shape[1] / distance[likely]
-            for i in np.flatnonzero(off <= 0.5):
-                ramp = _fit(track, start + int(likely[i]), half, a[i].astype(np.float32), b[i].astype(np.float32))
-                if ramp is not None:
-                    found.append(ramp)
+            mixed = np.flatnonzero(off <= 0.5)
+            mixed = mixed[_correlations(a[mixed], b[mixed]) <= 0.6]  # else the same shot, lit otherwise
+            found += [ramp for i in mixed if (ramp := _fit(track, start + int(likely[i]), half, float(distance[likely[i]])))]
     found.sort(key=lambda r: r.residual)
     best: list[_Ramp] = []
     for ramp in found:
@@ -234,23 +240,25 @@ def _moved(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
 
     height, width = a.shape
     core = a[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    return core.std() >= UNIFORM_STD and float(cv2.matchTemplate(b, core, cv2.TM_CCOEFF_NORMED).max()) >= 0.9
+    return cv2.meanStdDev(core)[1].item() >= UNIFORM_STD and float(cv2.matchTemplate(b, core, cv2.TM_CCOEFF_NORMED).max()) >= 0.9
 
 
-def _fit(track: FrameTrack, middle: int, half: int, a: Floats, b: Floats) -> _Ramp | None:
-    """The ramp between the pictures ``a`` and ``b``, ``half`` frames before and after ``middle``, if there is one."""
-    if correlation(a, b) > 0.6 or _moved(track.thumbs[middle - half], track.thumbs[middle + half]):
-        return None  # the same shot, moved or lit otherwise
+def _fit(track: FrameTrack, middle: int, half: int, distance: float) -> _Ramp | None:
+    """The ramp between the pictures ``half`` frames before and after ``middle``, if there is one; ``distance``: how far these are apart."""
+    import cv2
+
     window = track.thumbs[middle - half : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
+    a, b = window[0], window[-1]
     step = b - a
-    length = float(np.abs(step).mean())
     progress = (window - a) @ step / float(step @ step)
-    on_line = a + np.clip(progress, 0, 1)[:, None] * step
-    residual = np.abs(window - on_line).mean(axis=1) / length
     inside = np.flatnonzero((progress > 0.06) & (progress < 0.94))
     if len(inside) < 4 or inside[-1] - inside[0] + 1 > len(inside) + 2:
         return None
     moves = np.diff(progress[inside[0] - 1 : inside[-1] + 2]) if inside[0] else np.diff(progress[: inside[-1] + 2])
-    if (moves < -0.04).any() or moves.max() > 0.4 or residual[inside].mean() > 0.22:
+    if moves.min() < -0.04 or moves.max() > 0.4:
         return None
-    return _Ramp(middle - half + int(inside[0]), middle - half + int(inside[-1]) + 1, float(residual[inside].mean()))
+    seen, on_line = window[inside], a + progress[inside, None] * step
+    residual = cv2.norm(seen, on_line, cv2.NORM_L1) / seen.size / distance
+    if residual > 0.22 or _moved(track.thumbs[middle - half], track.thumbs[middle + half]):
+        return None
+    return _Ramp(middle - half + int(inside[0]), middle - half + int(inside[-1]) + 1, residual)

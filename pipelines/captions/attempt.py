@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,7 +59,7 @@ def build(sample: Sample, step: Step, settings: CaptionSettings) -> Request | st
     media = {name: sample.media[name] for name in ("span_start_s", "span_end_s")} | {"hash": sample.ids["media_hash"]} if pictured else None
     parameters = spec.parameters() | {"mode": step.kind}
     key = request_key(spec.model, parameters, prompt.version, {"user": user, "media": media})
-    tokens = int(sum(len(m["content"].encode()) for m in messages) / BYTES_A_TOKEN) + 8 * len(messages) + spec.max_tokens
+    tokens = int((prompt.size + len(user.encode("utf-8", "replace"))) / BYTES_A_TOKEN) + 8 * len(messages) + spec.max_tokens
     for ref in pictures:
         tokens += int(spec.image_side**2 / PIXELS_A_TOKEN) * max(1, ref.frames)
     return Request(key, Call(body, pictures, spec.timeout_s), Question(prompt.mode, caption, prompt, sample.facts), tokens)
@@ -133,7 +133,7 @@ def answered_row(
         "tokens": reply.tokens_in + reply.tokens_out,
         "cost": spec.cost(reply.tokens_in, reply.tokens_out, reply.cached),
         "latency_s": reply.seconds,
-        "checks": _json([asdict(one) for one in checks]),
+        "checks": _json([vars(one) for one in checks]),
         "accepted": accepted,
         "outcome": "accepted" if accepted else "rejected",
         "clip_before": scores.get("before"),

@@ -22,25 +22,27 @@ class Budget:
     reserved_tokens: int = 0
     reserved_cost: float = 0.0
     spent: str = ""
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, tokens: int, cost: float) -> None:
         """Wait until the request fits beside those under way. Raises `BudgetSpent` when it cannot fit any more."""
-        async with self.changed:
-            while True:
-                if self.spent:
-                    raise BudgetSpent(self.spent)
-                over = self._over(tokens, cost)
-                if not over:
-                    break
-                if not self.reserved_tokens or over == "max_requests":
-                    self.spent = f"{over} of {getattr(self.limits, over):,} is reached"
-                    self.changed.notify_all()
-                    raise BudgetSpent(self.spent)
-                await self.changed.wait()
-            self.requests += 1
-            self.reserved_tokens += tokens
-            self.reserved_cost += cost
+        while not self.fits(tokens, cost):
+            if self.spent:
+                raise BudgetSpent(self.spent)
+            over = self._over(tokens, cost)
+            if not self.reserved_tokens or over == "max_requests":
+                self.spent = f"{over} of {getattr(self.limits, over):,} is reached"
+                self.changed.set()
+                raise BudgetSpent(self.spent)
+            self.changed.clear()
+            await self.changed.wait()
+        self.requests += 1
+        self.reserved_tokens += tokens
+        self.reserved_cost += cost
+
+    def fits(self, tokens: int, cost: float) -> bool:
+        """Whether the request may be sent now."""
+        return not self.spent and not self._over(tokens, cost)
 
     def _over(self, tokens: int, cost: float) -> str:
         limits = self.limits
@@ -52,12 +54,11 @@ class Budget:
             return "max_cost"
         return ""
 
-    async def settle(self, reserved: tuple[int, float], tokens_in: int, tokens_out: int, cost: float) -> None:
+    def settle(self, reserved: tuple[int, float], tokens_in: int, tokens_out: int, cost: float) -> None:
         """What a request really took; nothing for one that failed."""
-        async with self.changed:
-            self.reserved_tokens -= reserved[0]
-            self.reserved_cost = max(0.0, self.reserved_cost - reserved[1])
-            self.tokens_in += tokens_in
-            self.tokens_out += tokens_out
-            self.cost += cost
-            self.changed.notify_all()
+        self.reserved_tokens -= reserved[0]
+        self.reserved_cost = max(0.0, self.reserved_cost - reserved[1])
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.cost += cost
+        self.changed.set()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,11 @@ LIMITED_IN_A_ROW = 10
 """Rate limits in a row after which the whole endpoint waits as long as it asked, not only the request."""
 GIVES_UP_AFTER_S = 900.0
 """All endpoints of a model failing for so long end the run."""
+LOOK_S = 0.5
+"""How often a request under way is looked at, to see whether it is a straggler."""
+STRAGGLES = 3.0
+"""A straggler takes so many times as long as nearly all of the last `RECENT` answers did."""
+RECENT, KNOWN = 256, 20
 
 
 class CallFailed(Exception):
@@ -74,19 +79,25 @@ class Server:
 
 @dataclass
 class Pool:
-    """``slots`` bounds the requests under way over all models; one that waits for its next try holds none."""
+    """``slots`` bounds the requests under way over all models; one that waits for its next try holds none.
+
+    ``hedge``: when slots are free, because the last samples are under way, a straggler is sent a second time and the first answer counts
+    (hedged requests: Dean and Barroso 2013, "The tail at scale"). A run is not to wait for the timeouts of its last requests.
+    """
 
     servers: Sequence[Server]
     slots: asyncio.Semaphore
     budget: Budget
     hours: Hours
     retries: int
+    hedge: bool = True
     faults: Counter[str] = field(default_factory=Counter)
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     async def complete(self, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]) -> tuple[Reply, int]:
         """An answer and the number of requests it took. Raises `CallFailed`, `BudgetSpent`, `OutOfHours`, or `UsageError` for a fault
         that every request would meet (a wrong key, an unknown model)."""
-        attempt = 0
+        attempt = requests = 0
         while True:
             await self._rested()
             async with self.slots:
@@ -96,16 +107,16 @@ class Pool:
                 if not self.hours.open_at(datetime.now()):
                     raise OutOfHours
                 await self.budget.reserve(*reserve)
-                result = await self._ask(server, call, reserve, cost)
-            server.note(result, time.monotonic())
+                result, sent = await self._hedged(server, call, reserve, cost)
             attempt += 1
+            requests += sent
             if isinstance(result, Reply):
-                return result, attempt
+                return result, requests
             self.faults[result.kind] += 1
             if result.kind == "set-up":
                 raise UsageError(f"{result.message}. Check the recipe's url, model and key; nothing was lost.")
             if attempt > self.retries or not result.may_pass:
-                raise CallFailed(result, attempt)
+                raise CallFailed(result, requests)
             await asyncio.sleep(self.wait_s(attempt, result))
 
     @staticmethod
@@ -114,18 +125,57 @@ class Pool:
         backoff: float = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         return max(backoff, (fault.retry_after or 0.0) * random.uniform(1.0, 1.1))
 
-    async def _ask(self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]) -> Reply | Fault:
+    async def _hedged(
+        self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]
+    ) -> tuple[Reply | Fault, int]:
+        """What the request came to, and how many were sent for it: one more each time the last one straggles while slots are free."""
+        under_way, sent, last = {self._send(server, call, reserve, cost)}, 1, time.monotonic()
+        try:
+            while True:
+                done, under_way = await asyncio.wait(under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                results = [task.result() for task in done]
+                replies = [result for result in results if isinstance(result, Reply)]
+                if replies or not under_way:
+                    return (replies or results)[0], sent
+                seconds = time.monotonic() - last
+                if not self.slots.locked() and self._straggles(seconds / sent, reserve) and (other := self._next()):
+                    await self.slots.acquire()
+                    await self.budget.reserve(*reserve)
+                    again = self._send(other, call, reserve, cost)
+                    again.add_done_callback(lambda _: self.slots.release())
+                    under_way.add(again)
+                    sent, last = sent + 1, time.monotonic()
+                    self.faults["straggler"] += 1
+        finally:
+            for task in under_way:
+                task.cancel()
+
+    def _straggles(self, seconds: float, reserve: tuple[int, float]) -> bool:
+        """Whether so many seconds are far more than the others take, and another request may be sent."""
+        if not self.hedge or len(self.took) < KNOWN or not self.budget.fits(*reserve) or not self.hours.open_at(datetime.now()):
+            return False
+        return seconds > STRAGGLES * sorted(self.took)[int(0.95 * len(self.took))]
+
+    def _send(
+        self, server: Server, call: Call, reserve: tuple[int, float], cost: Callable[[Reply], float]
+    ) -> "asyncio.Future[Reply | Fault]":
         server.under_way += 1
         server.sent += 1
-        took = (0, 0, 0.0)
-        try:
-            result = await server.ask(call)
+
+        def came(task: "asyncio.Future[Reply | Fault]") -> None:
+            server.under_way -= 1
+            result = None if task.cancelled() or task.exception() else task.result()
+            took = (0, 0, 0.0)
             if isinstance(result, Reply):
                 took = (result.tokens_in, result.tokens_out, cost(result))
-            return result
-        finally:
-            server.under_way -= 1
-            await self.budget.settle(reserve, *took)
+                self.took.append(result.seconds)
+            self.budget.settle(reserve, *took)
+            if result is not None:
+                server.note(result, time.monotonic())
+
+        task = asyncio.ensure_future(server.ask(call))
+        task.add_done_callback(came)
+        return task
 
     def _next(self) -> Server | None:
         """The endpoint with the fewest requests under way for its weight; None: all are at rest."""

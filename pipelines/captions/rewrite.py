@@ -5,7 +5,6 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -51,10 +50,15 @@ def rewrite(
     plan = make_plan(settings)
     sql = pending_sql(lake, settings, plan, retry_rejected)
     answers = AnswerCache(cache)
+
+    def count() -> int:
+        with open_lake(lake.address) as counting:
+            waiting: int = counting.value(f"SELECT count(*) FROM ({sql})")
+        return min(waiting, limit or waiting)
+
     try:
         with open_lake(lake.address) as reading:
-            waiting = reading.value(f"SELECT count(*) FROM ({sql})")
-            work = _Rewriting(lake, settings, plan, run_id, answers, retry_rejected, say, min(waiting, limit or waiting))
+            work = _Rewriting(lake, settings, plan, run_id, answers, retry_rejected, say, count)
             with asyncio.Runner(loop_factory=event_loop) as runner:
                 return runner.run(work.run(stream(reading, sql, settings.facts, limit), connect()))
     finally:
@@ -71,10 +75,10 @@ class _Rewriting:
         answers: AnswerCache,
         fresh: bool,
         say: Callable[[str], None],
-        waiting: int,
+        count: Callable[[], int],
     ) -> None:
         self.lake, self.settings, self.plan, self.run_id, self.answers = lake, settings, plan, run_id, answers
-        self.fresh, self.say, self.waiting = fresh, say, waiting
+        self.fresh, self.say, self.count = fresh, say, count
         self.outcome = Outcome()
         self.rows: list[Row] = []
         self.asking: dict[str, asyncio.Task[tuple[Reply, int]]] = {}
@@ -82,6 +86,7 @@ class _Rewriting:
         self.scorer: ClipScorer | None = None
         self.pools: dict[str, Pool] = {}
         self.budget: Budget
+        self.counting: asyncio.Task[int]
         self.stop = ""
 
     async def run(self, batches: Iterator[list[Sample]], connect: Connect) -> Outcome:
@@ -91,6 +96,7 @@ class _Rewriting:
         if first is None:  # nothing to do: no model is loaded, no key is needed
             return self.outcome
         batches = itertools.chain([first], batches)
+        self.counting = asyncio.create_task(asyncio.to_thread(self.count))  # beside the work: it is only told
         self.identify = await asyncio.to_thread(language_model)
         used = {step.target for steps in self.plan.steps.values() for step in steps} & set(self.settings.models)
         if used and "clip_score" not in self.settings.checks.off and (encoder := await asyncio.to_thread(lake_encoder, self.lake)):
@@ -98,7 +104,7 @@ class _Rewriting:
         slots, hours = asyncio.Semaphore(self.settings.concurrency), Hours.parse(self.settings.active_hours)
         for name in sorted(used):
             servers = connect.servers(self.settings.models[name], self.settings.concurrency)
-            self.pools[name] = Pool(servers, slots, self.budget, hours, self.settings.retries)
+            self.pools[name] = Pool(servers, slots, self.budget, hours, self.settings.retries, self.settings.hedge)
         in_work = self.settings.concurrency * WAITERS if used else 2
         queue: asyncio.Queue[Sample] = asyncio.Queue(maxsize=in_work)
         workers = [asyncio.create_task(self._work(queue)) for _ in range(in_work)]
@@ -192,7 +198,7 @@ class _Rewriting:
     async def _ask(self, name: str, spec: ModelSpec, request: Request) -> tuple[Reply, int]:
         reserve = (request.reserve, spec.cost(request.reserve - spec.max_tokens, spec.max_tokens))
         reply, requests = await self.pools[name].complete(request.call, reserve, lambda r: spec.cost(r.tokens_in, r.tokens_out, r.cached))
-        self.answers.put(request.key, asdict(reply))
+        self.answers.put(request.key, vars(reply))
         return reply, requests
 
     def _count(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -228,9 +234,13 @@ class _Rewriting:
     def _progress(self, seconds: float) -> str:
         budget, done = self.budget, self.outcome
         tokens = budget.tokens_in + budget.tokens_out
-        left = timedelta(seconds=round((self.waiting - done.samples) * seconds / max(done.samples, 1)))
+        total = left = ""
+        if self.counting.done():
+            waiting = self.counting.result()
+            total = f" of {waiting:,}"
+            left = f", {timedelta(seconds=round((waiting - done.samples) * seconds / max(done.samples, 1)))} left"
         return (
-            f"rewrite: {done.samples:,} of {self.waiting:,} samples ({done.samples / seconds:,.0f}/s, {left} left), "
+            f"rewrite: {done.samples:,}{total} samples ({done.samples / seconds:,.0f}/s{left}), "
             f"{done.accepted:,} accepted, {done.kept:,} kept, {done.failed:,} failed; "
             f"{budget.requests:,} requests, {tokens / seconds:,.0f} tokens/s, cost {budget.cost:.4f}"
         )

@@ -109,6 +109,8 @@ class CaptionSettings:
     """Requests under way at any moment."""
     retries: int = 6
     """After a request that failed for a reason that may pass."""
+    hedge: bool = True
+    """Send a request that takes far longer than the others a second time when slots are free, which they are at the end of a run."""
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     active_hours: str = ""
     """Local time in which requests are sent: "22:00-07:00"; empty: always."""

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.common import differing, files, lake_content
 from manifests import open_lake
 from operators.testing import encode, film, panning, picture
 from pipelines.cli import app
@@ -111,6 +113,15 @@ def test_gold_clips_are_cut_and_can_be_verified(done: Path) -> None:
     assert sorted(name.partition(".")[2] for name in names) == ["frame0.jpg"] * 4 + ["json"] * 4 + ["mp4"] * 4 + ["txt"] * 2
     assert {r["clip"]["frames"] for r in records} == {SHOT}
     assert {r["clip"]["method"] for r in records} == {"encode"}
+
+
+@pytest.mark.ray
+def test_ray_gives_the_same_tables_and_shards(done: Path, films: Path, tmp_path: Path, ray_engine: Callable[[], object]) -> None:
+    ray_engine()
+    path = write_recipe(tmp_path, films)
+    run_recipe(load_recipe(path), engine="ray", reporter=Reporter(quiet=True))
+    assert differing(lake_content(done.parent / "lake"), lake_content(tmp_path / "lake")) == []
+    assert files(done.parent / "gold") == files(tmp_path / "gold")
 
 
 def test_a_changed_clip_is_found(done: Path, tmp_path: Path) -> None:

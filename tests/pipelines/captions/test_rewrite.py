@@ -1,5 +1,6 @@
 """The loop against a real server: nothing is lost, nothing is asked twice, limits hold, keys stay secret."""
 
+import asyncio
 import dataclasses
 import json
 import uuid
@@ -25,7 +26,7 @@ def hurry(monkeypatch):
 
 def settings(url: str, **changes: object) -> CaptionSettings:
     model = ModelSpec("m", url, timeout_s=0.5, input_price=1.0, output_price=2.0)
-    return dataclasses.replace(CaptionSettings(models={"only": model}, concurrency=8), **changes)
+    return dataclasses.replace(CaptionSettings(models={"only": model}, concurrency=8, hedge=False), **changes)
 
 
 def run(lake, chosen, **more):
@@ -42,7 +43,7 @@ def test_faults_lose_nothing_and_a_rerun_asks_for_failures_alone(captioned, serv
     assert found.kept > 0
     assert found.requests == server.stats["requests"]
     assert {"rate limit", "server error", "malformed answer", "timeout"} <= set(found.faults)
-    assert server.stats["most_under_way"] <= 8
+    assert server.stats["most_under_way"] <= 8 + found.faults["timeout"]  # the server still works at those that were given up
     rows = lake.rows('SELECT outcome, accepted, text, "error", checks, tokens, cost, parameters FROM captions')
     assert len(rows) == 80
     assert all(row["error"] for row in rows if not row["accepted"])
@@ -170,6 +171,23 @@ def test_a_server_that_is_away_is_left_alone(captioned, serving):
     found = run(lake, settings(serving(server), retries=2, concurrency=4))
     assert found.failed == 8
     assert found.requests == server.stats["requests"] == 24
+
+
+@pytest.mark.parametrize("hedge", [True, False])
+def test_a_straggler_at_the_end_is_sent_again(captioned, serving, monkeypatch, hedge):
+    monkeypatch.setattr(pool, "LOOK_S", 0.02)
+    hung = []
+
+    async def answer(body):
+        if "dog and a dog" in question(body)["caption"] and not hung:
+            hung.append(body)
+            await asyncio.sleep(60)
+        return as_sentence(body)
+
+    server = MockServer(answer=answer)
+    found = run(captioned(40), settings(serving(server), hedge=hedge))
+    assert (found.accepted, found.requests) == (40, 41) == (40, server.stats["requests"])
+    assert dict(found.faults) == ({"straggler": 1} if hedge else {"timeout": 1})
 
 
 def test_endpoints_share_by_weight(captioned, serving):
