@@ -6,6 +6,7 @@ keeps them; ``sample_id`` is a hash of source, key and ordinal, so listing the s
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -101,12 +102,19 @@ def _list(connection: duckdb.DuckDBPyConnection, source: str, batches: Iterator[
     # Not CREATE TABLE AS: in one transaction with an empty one, DuckDB 1.5.5 loses what is then inserted by several threads.
     connection.execute(f"CREATE OR REPLACE TEMP TABLE listed ({', '.join(f'{identifier(c[0])} {c[1]}' for c in columns)})")
     position = 0
-    while some := list(islice(batches, TOGETHER)):
-        table = pa.Table.from_batches(some, schema=REFERENCE)
-        table = table.append_column("position", pa.array(range(position, position + table.num_rows), type=pa.int64()))
-        position += table.num_rows
-        connection.register("listing_batch", table)
-        connection.execute(f"INSERT INTO listed {rows}")
+    with ThreadPoolExecutor(1) as pool:  # what comes next is listed while these are hashed
+
+        def listed() -> Future[list[pa.RecordBatch]]:
+            return pool.submit(lambda: list(islice(batches, TOGETHER)))
+
+        coming = listed()
+        while some := coming.result():
+            coming = listed()
+            table = pa.Table.from_batches(some, schema=REFERENCE)
+            table = table.append_column("position", pa.array(range(position, position + table.num_rows), type=pa.int64()))
+            position += table.num_rows
+            connection.register("listing_batch", table)
+            connection.execute(f"INSERT INTO listed {rows}")
     connection.unregister("listing_batch")
 
 
