@@ -5,30 +5,50 @@ column cannot decide is marked as odd here and listed there.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from manifests.schema import REFERENCE
+from pipelines.sources.records import Record, Some
 from pipelines.sources.rows import STRICT, credit_names
 
 WHITESPACE = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
 """What `str.strip` removes; Arrow means something else by white space."""
 ESCAPED = r'["\\\x00-\x1f]'
 
-Columns = dict[str, pa.Array]
+pc: Any = pyarrow.compute  # its stubs know few of the combinations of arguments
+Values = Any
+"""An Arrow array."""
+Columns = dict[str, Values]
 
 
-def plain_columns(batch: pa.RecordBatch) -> Columns | None:
-    """The columns of a batch with text as plain text; None where some of it is not UTF-8 or two columns have the same name."""
+def plain_columns(batch: Some) -> Columns | None:
+    """The columns of a batch with text as plain text.
+
+    None where some of it is not UTF-8, two columns have the same name, or records of a list are not all text of the same columns.
+    """
+    if isinstance(batch, list):
+        return _text_columns(batch)
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:
         return None
     columns = {name: _plain(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     return columns if len(columns) == batch.num_columns else None
+
+
+def _text_columns(records: Sequence[Record | str]) -> Columns | None:
+    plain = [record for record in records if isinstance(record, dict)]
+    if len(plain) < len(records) or any(record.keys() != plain[0].keys() for record in plain):
+        return None
+    try:
+        return {name: pa.array([record[name] for record in plain], pa.string()) for name in plain[0]}
+    except (pa.ArrowException, UnicodeEncodeError):  # lists, numbers, bytes that are not UTF-8
+        return None
 
 
 def rows_of(
@@ -45,22 +65,22 @@ def rows_of(
         own = _as_text(columns.pop(key))
         if own is None:
             return None
-        found["key"] = pc.coalesce(filled(own), found["key"])
-    left: dict[str, pa.Array] = {}  # by column, where its value stays in the metadata
+        found["key"] = or_else(own, found["key"])
+    left: Columns = {}  # by column, where its value stays in the metadata
     if caption in columns:
         said = columns[caption]
         if pa.types.is_nested(said.type) or any(names for _, names in credit_names((caption,))):
             return None
         if pa.types.is_string(said.type):
             odd |= _true(pc.or_(pc.starts_with(said, "["), pc.match_substring(said, "<__dj__")))
-            found["caption"] = filled(pc.utf8_trim(said, WHITESPACE))
+            found["caption"] = _filled(pc.utf8_trim(said, WHITESPACE))
             found["captions"] = _lists(found["caption"])
             left[caption] = pc.is_null(said)
     for column, names in credit_names(tuple(columns)):
         taken = pa.nulls(count, pa.string())
         for name in names:
             if (text := _as_text(columns[name])) is not None:
-                text = filled(pc.utf8_trim(text, WHITESPACE))
+                text = _filled(pc.utf8_trim(text, WHITESPACE))
                 left[name] = pc.or_(pc.is_valid(taken), pc.is_null(text))
                 taken = pc.coalesce(taken, text)
         found[column] = taken
@@ -70,7 +90,25 @@ def rows_of(
     return pa.RecordBatch.from_arrays(arrays, schema=REFERENCE), odd
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def or_else(text: Values, other: Values | str) -> Values:
+    """The other text where one is null or empty."""
+    return pc.coalesce(_filled(text), other)
+
+
+def field_text(structs: Values, name: str) -> Values:
+    """A field of structs, as text."""
+    return pc.struct_field(structs, name).cast(pa.string())
+
+
+def replaced(rows: pa.RecordBatch, numbers: Sequence[int], others: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows with others in the place of those with these numbers."""
+    order = np.arange(len(rows))
+    order[list(numbers)] = len(rows) + np.arange(len(numbers))
+    (batch,) = pa.Table.from_batches([rows, others]).take(order).combine_chunks().to_batches()
+    return batch
+
+
+def _plain(column: Values) -> Values:
     if pa.types.is_dictionary(column.type):
         return _plain(column.dictionary_decode())
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
@@ -78,29 +116,30 @@ def _plain(column: pa.Array) -> pa.Array:
     return column
 
 
-def _as_text(column: pa.Array) -> pa.Array | None:
+def _as_text(column: Values) -> Values:
     """Strings and integers as text; None for other kinds."""
     if pa.types.is_string(column.type):
         return column
     return column.cast(pa.string()) if pa.types.is_integer(column.type) else None
 
 
-def filled(text: pa.Array) -> pa.Array:
+def _filled(text: Values) -> Values:
     """Empty text becomes null."""
     return pc.if_else(pc.equal(text, ""), None, text)
 
 
-def _true(flags: pa.Array) -> np.ndarray:
-    return pc.fill_null(flags, False).to_numpy(zero_copy_only=False)
+def _true(flags: Values) -> np.ndarray:
+    found: np.ndarray = pc.fill_null(flags, False).to_numpy(zero_copy_only=False)
+    return found
 
 
-def _lists(text: pa.Array) -> pa.Array:
+def _lists(text: Values) -> Values:
     """A list with the text, null where there is none."""
     ends = np.concatenate([[0], np.cumsum(_true(text.is_valid()))])
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), text.drop_null(), mask=text.is_null())
 
 
-def _objects(columns: Columns, left: Columns, count: int) -> pa.Array:
+def _objects(columns: Columns, left: Columns, count: int) -> Values:
     """JSON objects of the values that are left, in the order of the columns; null where there is none."""
     members = []
     for name, column in columns.items():
@@ -112,7 +151,7 @@ def _objects(columns: Columns, left: Columns, count: int) -> pa.Array:
     return pc.if_else(pc.equal(inside, ""), None, text)
 
 
-def _json(column: pa.Array) -> pa.Array:
+def _json(column: Values) -> Values:
     """Values as `pipelines.sources.rows.to_json` writes them."""
     kind = column.type
     if pa.types.is_string(kind):
@@ -120,7 +159,7 @@ def _json(column: pa.Array) -> pa.Array:
         escaped = pc.match_substring_regex(column, ESCAPED)
         if pc.any(escaped).as_py():
             texts = pc.replace_with_mask(
-                texts, pc.fill_null(escaped, False), pa.array(map(STRICT.encode, column.filter(escaped).to_pylist()))
+                texts, pc.fill_null(escaped, False), pa.array([STRICT.encode(text) for text in column.filter(escaped).to_pylist()])
             )
     elif pa.types.is_integer(kind):
         texts = column.cast(pa.string())

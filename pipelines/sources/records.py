@@ -26,20 +26,26 @@ class BrokenTableError(Exception):
     """The table is damaged. The text goes behind its name."""
 
 
+Some = pa.RecordBatch | list[Record | str]
+"""At most `BATCH_ROWS` records, in columns where a file has them."""
+
+
 @dataclass(frozen=True)
 class Table:
     """``bytes_columns`` can hold pictures, ``path_columns`` paths; ``head`` is the first records, without pictures.
 
-    ``records(media, caption)`` reads from the beginning; of the columns of bytes it reads the paths in ``media`` alone.
-    ``batches(media, caption)`` does the same in batches, where a file has columns; `records_of` makes records of them.
+    ``batches(media, caption)`` reads from the beginning; of the columns of bytes it reads the paths in ``media`` alone.
     """
 
     columns: list[str]
     bytes_columns: list[str]
     path_columns: list[str]
     head: list[Record]
-    records: Callable[[str | None, str | None], Records]
-    batches: Callable[[str | None, str | None], Iterator[pa.RecordBatch]] | None = None
+    batches: Callable[[str | None, str | None], Iterator[Some]]
+
+    def records(self, media: str | None, caption: str | None) -> Records:
+        """What `batches` reads, one by one."""
+        return _chained(self.batches(media, caption))
 
 
 def open_table(path: str, kind: str) -> Table:
@@ -49,7 +55,13 @@ def open_table(path: str, kind: str) -> Table:
     read = _read_csv if kind == "csv" else _read_jsonl
     head = [record for record in islice(read(path), HEAD) if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in head for name in record))
-    return Table(columns, [], columns, head, lambda media, caption: read(path))
+    return Table(columns, [], columns, head, lambda media, caption: batched(read(path)))
+
+
+def batched(records: Records) -> Iterator[Some]:
+    """Records in lists."""
+    while some := list(islice(records, BATCH_ROWS)):
+        yield some
 
 
 def _open_parquet(path: str) -> Table:
@@ -68,11 +80,8 @@ def _open_parquet(path: str) -> Table:
         inner = [f"{media}.path"] if media and pa.types.is_struct(types[media]) and types[media].get_field_index("path") >= 0 else []
         return _read_parquet(path, flat + nested + inner)
 
-    def records(media: str | None, caption: str | None) -> Records:
-        return _chained(batches(media, caption))
-
     head = [record for record in islice(_chained(_read_parquet(path, paths, HEAD)), HEAD) if isinstance(record, dict)]
-    return Table(list(types), in_bytes, paths, head, records, batches)
+    return Table(list(types), in_bytes, paths, head, batches)
 
 
 def _read_parquet(path: str, columns: list[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
@@ -83,15 +92,18 @@ def _read_parquet(path: str, columns: list[str], rows: int = BATCH_ROWS) -> Iter
         raise BrokenTableError(f"is damaged: {_first_line(error)}") from error
 
 
-def _chained(batches: Iterator[pa.RecordBatch]) -> Records:
+def _chained(batches: Iterator[Some]) -> Records:
     row = 0
-    for batch in batches:
-        yield from records_of(batch, row)
-        row += batch.num_rows
+    for some in batches:
+        yield from records_of(some, row)
+        row += len(some)
 
 
-def records_of(batch: pa.RecordBatch, first: int) -> Records:
-    """The records of a batch whose first row is the table's row ``first``."""
+def records_of(batch: Some, first: int) -> Records:
+    """The records of a batch that begins with the table's row ``first``."""
+    if isinstance(batch, list):
+        yield from batch
+        return
     try:
         yield from batch.to_pylist() if batch.num_columns else [{} for _ in range(batch.num_rows)]
     except UnicodeDecodeError:  # Parquet demands UTF-8, but nobody checked it

@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from manifests.errors import SourceError
 from manifests.schema import REFERENCE
 from pipelines.reader import column_uri
 from pipelines.sources.coco_llava import conversation_captions
-from pipelines.sources.columns import Columns, filled, plain_columns, rows_of
+from pipelines.sources.columns import Columns, Values, field_text, or_else, plain_columns, replaced, rows_of
 from pipelines.sources.paths import locate, single
-from pipelines.sources.records import ENDINGS, BrokenTableError, Record, Table, open_table, records_of
+from pipelines.sources.records import ENDINGS, BrokenTableError, Record, Some, Table, open_table, records_of
 from pipelines.sources.rows import (
     CAPTION_KEYS,
     OTHER_CAPTION_KEYS,
@@ -114,30 +113,25 @@ def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[
     layout = find_layout(spec, path, table)
     file = _File(source, path, stamp, os.path.abspath(spec.media_root or os.path.dirname(path)), spec.media_root is not None, layout)
     media = layout.media if layout.in_bytes else None
-    if table.batches is None:
-        yield from (_row(file, record, number) for number, record in enumerate(table.records(media, layout.caption)))
-        return
     first = 0
     for batch in table.batches(media, layout.caption):
         yield from _rows(file, batch, first)
-        first += batch.num_rows
+        first += len(batch)
 
 
-def _rows(file: _File, batch: pa.RecordBatch, first: int) -> Iterator[Row | pa.RecordBatch]:
+def _rows(file: _File, batch: Some, first: int) -> Iterator[Row | pa.RecordBatch]:
     """Rows of the records of a batch: all at once but for odd ones, or each for itself."""
     columns = plain_columns(batch)
-    places = None if columns is None else _places(file, columns.pop(file.layout.media, None), first, batch.num_rows)
+    places = None if columns is None else _places(file, columns.pop(file.layout.media, None), first, len(batch))
     made = None if columns is None or places is None else rows_of(columns, places, file.source, file.layout.caption, file.layout.key)
     if made is None:
         yield from (_row(file, record, number) for number, record in enumerate(records_of(batch, first), first))
         return
     rows, odd = made
     if numbers := np.flatnonzero(odd).tolist():
-        records = zip(numbers, batch.take(numbers).to_pylist(), strict=True)
-        apart = pa.RecordBatch.from_pylist([_row(file, record, first + number) for number, record in records], schema=REFERENCE)
-        order = np.arange(batch.num_rows)
-        order[numbers] = batch.num_rows + np.arange(len(numbers))
-        rows = pa.concat_batches([rows, apart]).take(order)
+        records = [batch[n] for n in numbers] if isinstance(batch, list) else batch.take(numbers).to_pylist()
+        others = [_row(file, record, first + number) for number, record in zip(numbers, records, strict=True)]
+        rows = replaced(rows, numbers, pa.RecordBatch.from_pylist(others, schema=REFERENCE))
     yield rows
 
 
@@ -204,17 +198,17 @@ def _reference(file: _File, record: Record, number: int) -> tuple[Row, str | Non
     return locate(file.root, where, file.confine), where
 
 
-def _places(file: _File, media: pa.Array | None, first: int, count: int) -> Columns | None:
+def _places(file: _File, media: Values | None, first: int, count: int) -> Columns | None:
     """What `_reference` finds for many records, null where it finds no place; None: this kind of column is not read so."""
     if not file.layout.in_bytes:
         if media is None or not pa.types.is_string(media.type):
             return None
         located = [locate(file.root, text, file.confine) if text and not text.isspace() else {} for text in media.to_pylist()]
-        found = {name: pa.array([row.get(name) for row in located], REFERENCE.field(name).type) for name in LOCATED}
-        return found | {"stamp": pc.coalesce(filled(found["stamp"]), file.stamp), "key": media}
-    names = pa.array(map(file.name, range(first, first + count)), pa.string())
+        found: Columns = {name: pa.array([row.get(name) for row in located], REFERENCE.field(name).type) for name in LOCATED}
+        return found | {"stamp": or_else(found["stamp"], file.stamp), "key": media}
+    names: Values = pa.array(map(file.name, range(first, first + count)), pa.string())
     if media is not None:
-        names = pc.coalesce(filled(pc.struct_field(media, "path").cast(pa.string())), names)
+        names = or_else(field_text(media, "path"), names)
     uris, stamps = pa.repeat(file.cells, count), pa.repeat(file.stamp, count)
     return {"uri": uris, "byte_offset": pa.array(range(first, first + count), pa.int64()), "stamp": stamps, "key": names}
 

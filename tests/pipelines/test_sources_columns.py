@@ -1,5 +1,6 @@
 """Column by column or record by record: a Parquet table gives the same samples."""
 
+import csv
 import datetime
 import decimal
 import math
@@ -110,3 +111,17 @@ def test_odd_rows_stay_where_they_are(tmp_path: Path) -> None:
     assert rows["caption"].to_pylist() == ["one" if n == 5 else f"caption {n}" for n in range(12_000)]
     assert rows["captions"][5].as_py() == ["one", "two"]
     assert rows["key"][11_999].as_py() == "t#11999"
+
+
+def test_csv_in_columns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    r, path, in_columns = random.Random(7), tmp_path / "t.csv", tables.plain_columns
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    for bad in (b"", b"too,few\n", b"a.jpg,caf\xe9,,\n"):
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows([["path", "caption", "license", "note"], *([r.choice(TEXTS) for _ in range(4)] for _ in range(40))])
+        path.write_bytes(path.read_bytes() + bad)
+        monkeypatch.setattr(tables, "plain_columns", in_columns)
+        found = listed(path, {})
+        monkeypatch.setattr(tables, "plain_columns", lambda batch: None)
+        assert found == listed(path, {})
+        assert len(found) == 40 + bool(bad)
