@@ -1,7 +1,7 @@
 """A manifest of a million samples or more: how long a changed threshold, a question about a sample and a run with nothing to do take.
 
     python -m benchmarks.manifest_scale [--samples 1000000] [--folder DIR] [--keep] [--repeat 3]
-    python -m benchmarks.manifest_scale --samples 10000000 --part-rows 20480 --report --folder DIR --keep
+    python -m benchmarks.manifest_scale --samples 10000000 --part-rows 20480 --exact --report --folder DIR --keep
 
 The samples are rows of Parquet files with a picture each, listed and ingested as any other source. Their signals are made up:
 parts with the columns of the six default operators (45 columns), registered as workers' parts are. Then the recipe is run,
@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.common import Checks, goldsieve, write_recipe
+from benchmarks.common import RECIPE, Checks, goldsieve, write_recipe
 from manifests import Lake, create_lake, open_lake
 from manifests.parts import Part, signal_part, uuids, write_part
 from manifests.schema import MEDIA, media_hash
@@ -180,6 +180,9 @@ def main() -> None:
     parser.add_argument("--build", action="store_true", help="make the lake and stop")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--part-rows", type=int, default=WORKER_ROWS)
+    parser.add_argument(
+        "--exact", action="store_true", help="group equal files only: the search for near duplicates has its own benchmarks"
+    )
     parser.add_argument("--report", action="store_true", help="write a report too")
     options = parser.parse_args()
     large = options.samples > 1_000_000
@@ -200,6 +203,7 @@ def main() -> None:
         sources=[{"path": str(folder / "crawl"), "kind": "parquet"}],
         to=folder / "gold",
         tiers=rules,
+        operators=[name for name in RECIPE["operators"] if not options.exact or name != "near_duplicates"],
     )
     if not (folder / "lake").exists():
         build(folder, options.samples, options.part_rows, recipe_path)

@@ -29,7 +29,7 @@ Columns = dict[str, Values]
 def plain_columns(batch: Some) -> Columns | None:
     """The columns of a batch with text as plain text.
 
-    None where some of it is not UTF-8, two columns have the same name, or records of a list are not all text of the same columns.
+    None where some of it is not UTF-8, two columns have the same name, or records of a list are not all text of the same columns in the same order.
     """
     if isinstance(batch, list):
         return _text_columns(batch)
@@ -43,7 +43,7 @@ def plain_columns(batch: Some) -> Columns | None:
 
 def _text_columns(records: Sequence[Record | str]) -> Columns | None:
     plain = [record for record in records if isinstance(record, dict)]
-    if len(plain) < len(records) or any(record.keys() != plain[0].keys() for record in plain):
+    if len(plain) < len(records) or any(list(record) != list(plain[0]) for record in plain):
         return None
     try:
         return {name: pa.array([record[name] for record in plain], pa.string()) for name in plain[0]}

@@ -125,3 +125,9 @@ def test_csv_in_columns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(tables, "plain_columns", lambda batch: None)
         assert found == listed(path, {})
         assert len(found) == 40 + bool(bad)
+
+
+def test_lines_whose_keys_come_in_another_order(tmp_path: Path) -> None:
+    """The metadata keeps the order of each record."""
+    (tmp_path / "t.jsonl").write_text('{"path": "a.jpg", "a": "1", "b": "2"}\n{"b": "3", "path": "a.jpg", "a": "4"}\n')
+    assert [row["metadata"] for row in listed(tmp_path / "t.jsonl", {})] == ['{"a": "1", "b": "2"}', '{"b": "3", "a": "4"}']
