@@ -129,7 +129,7 @@ def timed(repeat: int, call: Callable[[], Any]) -> tuple[float, str]:
     return statistics.median(took), f"{', '.join(f'{t:.2f}' for t in took)}; processor {', '.join(f'{t:.2f}' for t in cpu)}"
 
 
-def build(folder: Path, samples: int, part_rows: int, recipe_path: Path) -> None:
+def build(folder: Path, samples: int, recipe_path: Path, part_rows: int = WORKER_ROWS) -> None:
     out = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(out, "JPEG", quality=50)
     base = out.getvalue()
@@ -206,7 +206,7 @@ def main() -> None:
         operators=[name for name in RECIPE["operators"] if not options.exact or name != "near_duplicates"],
     )
     if not (folder / "lake").exists():
-        build(folder, options.samples, options.part_rows, recipe_path)
+        build(folder, options.samples, recipe_path, options.part_rows)
     if options.build:
         return
     check = Checks()

@@ -163,7 +163,7 @@ def padded(length: int) -> int:
 
 def _checksum_fits(header: bytes) -> bool:
     try:
-        said = int(header[148:156].split(b"\0")[0].strip() or b"0", 8)
+        said = int(header[148:156].split(b"\0", 1)[0].strip() or b"0", 8)
     except ValueError:
         return False
     own = sum(header.translate(None, b"\0")) - sum(header[148:156]) + 8 * 0x20  # most bytes are zeros
@@ -188,7 +188,7 @@ def _text(raw: bytes) -> str:
 
 def _name(header: bytes) -> str:
     name = _text(header[:100])
-    if header[257:263] == b"ustar\0" and header[345]:
+    if header[345] and header[257:263] == b"ustar\0":
         return f"{_text(header[345:500])}/{name}"
     return name
 
