@@ -16,8 +16,8 @@ import pyarrow as pa
 from manifests.connection import identifier, quote
 from manifests.schema import REFERENCE
 
-TOGETHER = 16
-"""So many batches are added in one statement: the threads of DuckDB share them."""
+TOGETHER, TOGETHER_BYTES = 16, 128 << 20
+"""At most so many batches are added in one statement, which the threads of DuckDB share, and none once they are so large."""
 
 
 # One definition of each hash, in SQL, because sets of references never visit Python.
@@ -105,7 +105,7 @@ def _list(connection: duckdb.DuckDBPyConnection, source: str, batches: Iterator[
     with ThreadPoolExecutor(1) as pool:  # what comes next is listed while these are hashed
 
         def listed() -> Future[list[pa.RecordBatch]]:
-            return pool.submit(lambda: list(islice(batches, TOGETHER)))
+            return pool.submit(_some, batches)
 
         coming = listed()
         while some := coming.result():
@@ -116,6 +116,15 @@ def _list(connection: duckdb.DuckDBPyConnection, source: str, batches: Iterator[
             connection.register("listing_batch", table)
             connection.execute(f"INSERT INTO listed {rows}")
     connection.unregister("listing_batch")
+
+
+def _some(batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    found: list[pa.RecordBatch] = []
+    for batch in islice(batches, TOGETHER):
+        found.append(batch)
+        if sum(one.nbytes for one in found) > TOGETHER_BYTES:
+            break
+    return found
 
 
 def _number(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> None:
