@@ -29,7 +29,8 @@ Columns = dict[str, Values]
 def plain_columns(batch: Some) -> Columns | None:
     """The columns of a batch with text as plain text.
 
-    None where some of it is not UTF-8, two columns have the same name, or records of a list are not all text of the same columns in the same order.
+    None where some of it is not UTF-8, two columns have the same name, or records of a list are not all text of the same columns in
+    the same order.
     """
     if isinstance(batch, list):
         return _text_columns(batch)
