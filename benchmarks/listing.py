@@ -1,21 +1,33 @@
-"""Listing and reading back: a tar of a million small members, and a folder.
+"""Listing and ingest: a tar of a million small members, a folder, and tables of references.
 
-    python benchmarks/listing.py [--members 1000000]
+    python benchmarks/listing.py [--members 1000000] [--rows 1000000] [--only tar|folder|parquet|paths|csv ...]
 
-Prints processor seconds, which other work on the machine disturbs less than the clock, and Python's `tarfile` beside it.
+Prints the rate by the clock and processor time, which other work on the machine disturbs less, and Python's `tarfile` beside the tar.
+``parquet`` has pictures in a column of bytes, which are not read; the rows of ``paths`` and ``csv`` name 20,000 files again and again.
 """
 
 import argparse
+import csv
 import os
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests import create_lake
+from pipelines.progress import Reporter
 from pipelines.reader import Reader
+from pipelines.run import ingest
 from pipelines.sources import SourceSpec, list_source
 
 PAYLOADS = {"jpg": b"\xff\xd8" + bytes(700), "json": b'{"caption": "a small picture", "width": 64}', "txt": b"a small picture"}
+FILES = 20_000
+FILE_ROWS = 100_000
 
 
 def write_tar(path: Path, members: int) -> None:
@@ -28,40 +40,87 @@ def write_tar(path: Path, members: int) -> None:
         file.write(bytes(10240))
 
 
-def measure(path: Path) -> None:
-    start = time.process_time()
+def write_folder(path: Path, files: int = FILES) -> None:
+    path.mkdir(exist_ok=True)
+    for number in range(files):
+        (path / f"{number}.jpg").write_bytes(PAYLOADS["jpg"])
+
+
+def write_tables(path: Path, rows: int, media: str, ending: str) -> None:
+    """Tables of a caption, a URL, a licence that every third row lacks, and a number; ``media``: a column of bytes or of paths."""
+    path.mkdir()
+    for start in range(0, rows, FILE_ROWS):
+        numbers = range(start, min(start + FILE_ROWS, rows))
+        table = {
+            "key": [f"{n:09d}" for n in numbers],
+            media: [PAYLOADS["jpg"]] * len(numbers) if media == "image" else [f"../pictures/{n % FILES}.jpg" for n in numbers],
+            "caption": [f"a red kite over the sea, seen from place {n}" for n in numbers],
+            "url": [f"https://pictures.example/{n % 1000}/{n}.jpg" for n in numbers],
+            "license": [("CC BY 4.0", "CC0", None)[n % 3] for n in numbers],
+            "punsafe": [n * 0.618 % 1 for n in numbers],
+        }
+        file = path / f"part-{start // FILE_ROWS:05d}.{ending}"
+        if ending == "parquet":
+            pq.write_table(pa.table(table), file)
+        else:
+            with open(file, "w", newline="") as text:
+                csv.writer(text).writerows([table.keys(), *zip(*table.values(), strict=True)])
+
+
+@contextmanager
+def timed(what: str, count: int) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    each = f"{wall / count * 1e6:.1f} us each, processor {cpu / count * 1e6:.1f} us"
+    print(f"{what:34} {count / wall:>11,.0f}/s   {each}   (load {os.getloadavg()[0]:.1f})", flush=True)
+
+
+def measure(path: Path, count: int) -> None:
+    """List a source, read some of it back, and ingest it into a new lake."""
+    spec = SourceSpec(f"{path}/*{next(path.iterdir()).suffix}" if path.name in ("paths", "csv") else str(path))
+    with timed(f"{path.name}: list", count):
+        listed = sum(batch.num_rows for batch in list_source(spec))
     references = []
-    for batch in list_source(SourceSpec(str(path))):
+    for batch in list_source(spec):
         references += list(zip(*(batch[name].to_pylist() for name in ("uri", "byte_offset", "byte_length")), strict=True))
-    listed = time.process_time() - start
-    references = references[:50_000]
-    start = time.process_time()
-    with Reader() as reader:
+        if len(references) >= 50_000:
+            break
+    with timed(f"{path.name}: read back", len(references)), Reader() as reader:
         for reference in references:
             reader.read(*reference)
-    took = time.process_time() - start
-    print(f"{path.name}: listed in {listed:.1f} s, read back {len(references) / took:,.0f} samples/s")
+    with tempfile.TemporaryDirectory() as folder, create_lake(Path(folder) / "lake") as lake, lake.writing("benchmark"):
+        for what in ("ingest", "ingest again"):
+            with timed(f"{path.name}: {what}", listed):
+                found = ingest(lake, spec, Reporter(quiet=True))
+            assert found.added + found.unchanged == listed, found
+            assert not found.errors, found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--members", type=int, default=1_000_000)
-    members = parser.parse_args().members
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "million.tar"
-        write_tar(path, members)
-        measure(path)
-        start = time.process_time()
-        with tarfile.open(path, "r:") as tar:
-            while tar.next() is not None:
-                tar.members.clear()  # or it holds every header in memory
-        print(f"tarfile, headers only: {time.process_time() - start:.1f} s")
-        os.unlink(path)
-        pictures = Path(folder) / "pictures"
-        pictures.mkdir()
-        for number in range(20_000):
-            (pictures / f"{number}.jpg").write_bytes(PAYLOADS["jpg"])
-        measure(pictures)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--only", nargs="+", default=["tar", "folder", "parquet", "paths", "csv"])
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "tar" in wanted.only:
+            path = folder / "million.tar"
+            write_tar(path, wanted.members)
+            measure(path, wanted.members)
+            with timed("tarfile, headers only", wanted.members), tarfile.open(path, "r:") as tar:
+                while tar.next() is not None:
+                    tar.members.clear()  # or it holds every header in memory
+            os.unlink(path)
+        if {"folder", "paths", "csv"} & {*wanted.only}:
+            write_folder(folder / "pictures")
+        if "folder" in wanted.only:
+            measure(folder / "pictures", FILES)
+        for kind, media, ending in (("parquet", "image", "parquet"), ("paths", "path", "parquet"), ("csv", "path", "csv")):
+            if kind in wanted.only:
+                write_tables(folder / kind, wanted.rows, media, ending)
+                measure(folder / kind, wanted.rows)
 
 
 if __name__ == "__main__":

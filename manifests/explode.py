@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from manifests.connection import quote
-from manifests.ingest import SAMPLE_ID, hash_sql
+from manifests.ingest import hash_sql, sample_id_sql
 from manifests.tables import signal_table
 
 LISTED_IN = "#clips"
@@ -33,7 +33,7 @@ def explode_clips(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> Ex
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE wanted_clips AS
-        SELECT *, {SAMPLE_ID} AS sample_id, {reference} AS ref_hash, {CLIP_HASH} AS media_hash
+        SELECT *, {sample_id_sql()} AS sample_id, {reference} AS ref_hash, {CLIP_HASH} AS media_hash
         FROM (
             SELECT r.source, printf('%s#t=%.3f,%.3f', r.key, c.start_s, c.end_s) AS key, r.ordinal, r.uri, r.byte_offset, r.byte_length,
                 r.stamp, r.modality, r.caption, r.captions, r.caption_hash, r.metadata, r.license, r.author, r.source_url,

@@ -105,16 +105,18 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
     keys = keys or {}
     samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
     joined.sort(key=lambda o: (list(FOLLOWS).index(o.name) if o.name in FOLLOWS else -1, o.name))  # those whose key needs others last
-    joins = "".join(_join(o, names, keys) for o in joined)
-    if words is None or "error" in words:
-        error, failures = _errors(operators, keys)
-        select.append(error)
-        joins += failures
+    joins = ""
     if words is None or words & {"tier", "failed_rules"}:
         select.append("t.tier, t.failed_rules")
         latest = "SELECT sample_id, tier, failed_rules FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings)"
         latest += f" AND sample_id IN {keys['sample']}" if keys else ""
+        # First, so that a query about one tier looks up the signals of its samples alone: DuckDB keeps the order of such joins.
         joins += f"\nLEFT JOIN ({latest}) t ON t.sample_id = s.sample_id"
+    joins += "".join(_join(o, names, keys) for o in joined)
+    if words is None or "error" in words:
+        error, failures = _errors(operators, keys)
+        select.append(error)
+        joins += failures
     return "SELECT " + ",\n  ".join(select) + f"\nFROM {samples} s" + joins + "\nWHERE NOT s.vanished"
 
 

@@ -177,7 +177,7 @@ def _export_id(plan: str, path: Path) -> str:
 
 def refuse_own_source(lake: Lake, path: Path) -> None:
     """An export must not overwrite the files it reads."""
-    inside = lake.query(f"SELECT uri FROM wide WHERE starts_with(uri, {quote(str(path) + '/')}) LIMIT 1")
+    inside = lake.query(f"SELECT uri FROM refs WHERE NOT vanished AND starts_with(uri, {quote(str(path) + '/')}) LIMIT 1")
     if inside.num_rows:
         raise UsageError(f"The export folder {path} holds files this lake reads ({inside['uri'][0].as_py()}): choose another folder.")
 

@@ -120,7 +120,9 @@ def export_tier(
         funnel=[{**step} for step in funnel(lake.connection, compiled)],
         columns={row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()},
     )
-    total = lake.value("SELECT count(*) FROM wide WHERE tier = ? AND NOT is_protected", [recipe.export.tier])
+    total = lake.value(
+        f"SELECT count(*) FROM {narrow(lake.connection, 'tier is_protected')} WHERE tier = ? AND NOT is_protected", [recipe.export.tier]
+    )
     with reporter.meter(f"export {recipe.export.tier}", total) as count, Reader() as reader:
         last = 0
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from manifests.errors import SourceError
 from pipelines.download.faults import Fault, without_secrets
 from pipelines.sources.paths import single
-from pipelines.sources.records import ENDINGS, HEAD, BrokenTableError, Records, Table, open_table
+from pipelines.sources.records import ENDINGS, HEAD, BrokenTableError, Records, Table, batched, open_table
 from pipelines.sources.rows import CAPTION_KEYS, OTHER_CAPTION_KEYS, caption_texts, clean, to_json
 from pipelines.sources.spec import SourceSpec, source_files
 from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, check_named, is_url, unpack_captions
@@ -177,7 +177,7 @@ def _row(file: ListFile, layout: Layout, number: int, record: dict[str, Any] | s
 
 def _open_text(path: str) -> Table:
     head = [record for record in islice(_read_text(path), HEAD) if isinstance(record, dict)]
-    return Table(["url"] if head else [], [], ["url"], head, lambda media, caption: _read_text(path))
+    return Table(["url"] if head else [], [], ["url"], head, lambda media, caption: batched(_read_text(path)))
 
 
 def _read_text(path: str) -> Records:

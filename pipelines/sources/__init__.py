@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from manifests.errors import SourceError
-from pipelines.sources.rows import batches
+from pipelines.sources.rows import Row, batches
 from pipelines.sources.spec import Kind, SourceSpec, guess_kind, source_name
 
 __all__ = ["Kind", "SourceSpec", "guess_kind", "list_source", "source_name"]
@@ -23,6 +23,7 @@ def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
     Raises `SourceError` when the source itself is missing, unreadable, empty, or of a kind this version does not read.
     """
     kind = spec.kind or guess_kind(spec.path)
+    rows: Iterator[Row | pa.RecordBatch]
     if kind == "folder":
         from pipelines.sources.folder import list_folder
 

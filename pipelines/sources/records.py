@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.sources.rows import clean, parse_json
+from pipelines.sources.rows import BATCH_ROWS, clean, parse_json
 
 ENDINGS: dict[str, tuple[str, ...]] = {"parquet": (".parquet", ".pq"), "csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".ndjson")}
 LINE_LIMIT = 16 << 20
@@ -26,18 +26,26 @@ class BrokenTableError(Exception):
     """The table is damaged. The text goes behind its name."""
 
 
+Some = pa.RecordBatch | list[Record | str]
+"""At most `BATCH_ROWS` records, in columns where a file has them."""
+
+
 @dataclass(frozen=True)
 class Table:
     """``bytes_columns`` can hold pictures, ``path_columns`` paths; ``head`` is the first records, without pictures.
 
-    ``records(media, caption)`` reads from the beginning; of the columns of bytes it reads the paths in ``media`` alone.
+    ``batches(media, caption)`` reads from the beginning; of the columns of bytes it reads the paths in ``media`` alone.
     """
 
     columns: list[str]
     bytes_columns: list[str]
     path_columns: list[str]
     head: list[Record]
-    records: Callable[[str | None, str | None], Records]
+    batches: Callable[[str | None, str | None], Iterator[Some]]
+
+    def records(self, media: str | None, caption: str | None) -> Records:
+        """What `batches` reads, one by one."""
+        return _chained(self.batches(media, caption))
 
 
 def open_table(path: str, kind: str) -> Table:
@@ -47,7 +55,13 @@ def open_table(path: str, kind: str) -> Table:
     read = _read_csv if kind == "csv" else _read_jsonl
     head = [record for record in islice(read(path), HEAD) if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in head for name in record))
-    return Table(columns, [], columns, head, lambda media, caption: read(path))
+    return Table(columns, [], columns, head, lambda media, caption: batched(read(path)))
+
+
+def batched(records: Records) -> Iterator[Some]:
+    """Records in lists."""
+    while some := list(islice(records, BATCH_ROWS)):
+        yield some
 
 
 def _open_parquet(path: str) -> Table:
@@ -60,37 +74,44 @@ def _open_parquet(path: str) -> Table:
     in_bytes = [name for name, kind in types.items() if _holds_bytes(kind)]
     paths = [name for name, kind in types.items() if _holds_text(kind)]
 
-    def records(media: str | None, caption: str | None) -> Records:
+    def batches(media: str | None, caption: str | None) -> Iterator[pa.RecordBatch]:
         flat = [name for name, kind in types.items() if not pa.types.is_nested(kind) and not _holds_bytes(kind)]
         nested = [name for name in paths if name not in flat and name in (media, caption)]
         inner = [f"{media}.path"] if media and pa.types.is_struct(types[media]) and types[media].get_field_index("path") >= 0 else []
         return _read_parquet(path, flat + nested + inner)
 
-    head = [record for record in islice(_read_parquet(path, paths), HEAD) if isinstance(record, dict)]
-    return Table(list(types), in_bytes, paths, head, records)
+    head = [record for record in islice(_chained(_read_parquet(path, paths, HEAD)), HEAD) if isinstance(record, dict)]
+    return Table(list(types), in_bytes, paths, head, batches)
 
 
-def _read_parquet(path: str, columns: list[str]) -> Records:
+def _read_parquet(path: str, columns: list[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
-            row = 0
-            for batch in file.iter_batches(1000, columns=columns):
-                try:
-                    yield from batch.to_pylist() if columns else [{} for _ in range(batch.num_rows)]
-                except UnicodeDecodeError:
-                    yield from _one_by_one(batch, row)
-                row += batch.num_rows
+            yield from file.iter_batches(rows, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise BrokenTableError(f"is damaged: {_first_line(error)}") from error
 
 
-def _one_by_one(batch: pa.RecordBatch, first: int) -> Records:
-    """The records of a batch in which some text is not UTF-8, as Parquet demands."""
-    for i in range(batch.num_rows):
-        try:
-            yield from batch.slice(i, 1).to_pylist()
-        except UnicodeDecodeError:
-            yield f"Row {first + i} has text that is not UTF-8."
+def _chained(batches: Iterator[Some]) -> Records:
+    row = 0
+    for some in batches:
+        yield from records_of(some, row)
+        row += len(some)
+
+
+def records_of(batch: Some, first: int) -> Records:
+    """The records of a batch that begins with the table's row ``first``."""
+    if isinstance(batch, list):
+        yield from batch
+        return
+    try:
+        yield from batch.to_pylist() if batch.num_columns else [{} for _ in range(batch.num_rows)]
+    except UnicodeDecodeError:  # Parquet demands UTF-8, but nobody checked it
+        for i in range(batch.num_rows):
+            try:
+                yield from batch.slice(i, 1).to_pylist()
+            except UnicodeDecodeError:
+                yield f"Row {first + i} has text that is not UTF-8."
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

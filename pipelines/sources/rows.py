@@ -6,7 +6,6 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -28,11 +27,19 @@ Row = dict[str, Any]
 """Values of the columns of ``REFERENCE``; absent ones are null."""
 
 
-def batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-    """Record batches of at most `BATCH_ROWS` rows."""
-    rows = iter(rows)
-    while chunk := list(islice(rows, BATCH_ROWS)):
-        yield pa.RecordBatch.from_pylist(chunk, schema=REFERENCE)
+def batches(listed: Iterable[Row | pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Record batches of at most `BATCH_ROWS` rows from rows, and from batches between them."""
+    rows: list[Row] = []
+    for some in listed:
+        if isinstance(some, dict):
+            rows.append(some)
+        if rows and (len(rows) == BATCH_ROWS or not isinstance(some, dict)):
+            yield pa.RecordBatch.from_pylist(rows, schema=REFERENCE)
+            rows = []
+        if not isinstance(some, dict):
+            yield some
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, schema=REFERENCE)
 
 
 def stamp_of(stat: os.stat_result) -> str:
@@ -150,7 +157,7 @@ def sample_row(row: Row, record: dict[str, Any], captions: Iterable[str], notes:
     texts = list(dict.fromkeys(text for text in (clean(caption).strip() for caption in captions) if text))
     row["caption"], row["captions"] = (texts[0], texts) if texts else (None, None)
     if record:
-        for column, names in _credits(tuple(record)):
+        for column, names in credit_names(tuple(record)):
             row[column] = _take_scalar(record, names)
     if notes:
         record = {**notes, **record}
@@ -166,7 +173,7 @@ def _caption_names(keys: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @lru_cache(256)
-def _credits(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+def credit_names(keys: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """For licence, author and source URL, which of these keys may hold it, likeliest first. The records of a source have the same keys."""
     lower = {str(key).lower(): key for key in keys}
     columns = {"license": LICENSE_KEYS, "author": AUTHOR_KEYS, "source_url": URL_KEYS}

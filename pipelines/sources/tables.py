@@ -9,13 +9,19 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from manifests.errors import SourceError
+from manifests.schema import REFERENCE
 from pipelines.reader import column_uri
 from pipelines.sources.coco_llava import conversation_captions
+from pipelines.sources.columns import Columns, Values, field_text, or_else, plain_columns, replaced, rows_of
 from pipelines.sources.paths import locate, single
-from pipelines.sources.records import ENDINGS, BrokenTableError, Record, Table, open_table
+from pipelines.sources.records import ENDINGS, BrokenTableError, Record, Some, Table, open_table, records_of
 from pipelines.sources.rows import (
     CAPTION_KEYS,
     OTHER_CAPTION_KEYS,
@@ -38,6 +44,7 @@ URL_COLUMNS = ("url", "image_url", "img_url", "urls")
 KEY_COLUMNS = ("key", "__key__", "id", "uid", "image_id", "sample_id")
 TOKENS = re.compile(r"\s*(<__dj__\w+>|<\|__dj__eoc\|>)\s*")
 """Data-Juicer marks the place of a picture in its text so."""
+LOCATED = ("uri", "byte_length", "stamp", "error")
 UNDECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -51,7 +58,32 @@ class Layout:
     key: str | None
 
 
-def list_table(spec: SourceSpec) -> Iterator[Row]:
+@dataclass(frozen=True)
+class _File:
+    """A table that is listed."""
+
+    source: str
+    path: str
+    stamp: str
+    root: str
+    confine: bool
+    layout: Layout
+
+    @cached_property
+    def stem(self) -> str:
+        return printable(os.path.splitext(os.path.basename(self.path))[0])
+
+    @cached_property
+    def cells(self) -> str:
+        """The URI of what is in a column of bytes."""
+        return column_uri(printable(self.path), self.layout.media)
+
+    def name(self, number: int) -> str:
+        """The key of a record that names itself in no way."""
+        return f"{self.stem}#{number}"
+
+
+def list_table(spec: SourceSpec) -> Iterator[Row | pa.RecordBatch]:
     """Samples of all tables of a source. A broken table among several is one row that says what is wrong."""
     source = source_name(spec)
     kind = spec.kind or guess_kind(spec.path)
@@ -70,7 +102,7 @@ def list_table(spec: SourceSpec) -> Iterator[Row]:
             yield error_row(source, os.path.basename(path), path, text)
 
 
-def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[Row]:
+def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[Row | pa.RecordBatch]:
     try:
         stamp = stamp_of(os.stat(path))
     except OSError as error:
@@ -79,18 +111,40 @@ def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[
     if not table.columns:
         raise BrokenTableError("has no records")
     layout = find_layout(spec, path, table)
-    root = os.path.abspath(spec.media_root or os.path.dirname(path))
-    stem = os.path.splitext(os.path.basename(path))[0]
-    for number, record in enumerate(table.records(layout.media if layout.in_bytes else None, layout.caption)):
-        fallback = f"{stem}#{number}"
-        if isinstance(record, str):
-            yield error_row(source, fallback, path, record, stamp)
-            continue
-        row, where = _reference(layout, record, path, root, number, spec.media_root is not None)
-        key = record.pop(layout.key, None) if layout.key else None
-        blank = key is None or not str(key)
-        row |= {"source": source, "key": printable((where or fallback) if blank else str(key)), "stamp": row.get("stamp") or stamp}
-        yield _captioned(row, record, layout.caption)
+    file = _File(source, path, stamp, os.path.abspath(spec.media_root or os.path.dirname(path)), spec.media_root is not None, layout)
+    media = layout.media if layout.in_bytes else None
+    first = 0
+    for batch in table.batches(media, layout.caption):
+        yield from _rows(file, batch, first)
+        first += len(batch)
+
+
+def _rows(file: _File, batch: Some, first: int) -> Iterator[Row | pa.RecordBatch]:
+    """Rows of the records of a batch: all at once but for odd ones, or each for itself."""
+    columns = plain_columns(batch)
+    places = None if columns is None else _places(file, columns.pop(file.layout.media, None), first, len(batch))
+    made = None if columns is None or places is None else rows_of(columns, places, file.source, file.layout.caption, file.layout.key)
+    if made is None:
+        yield from (_row(file, record, number) for number, record in enumerate(records_of(batch, first), first))
+        return
+    rows, odd = made
+    if numbers := np.flatnonzero(odd).tolist():
+        records = [batch[n] for n in numbers] if isinstance(batch, list) else batch.take(numbers).to_pylist()
+        others = [_row(file, record, first + number) for number, record in zip(numbers, records, strict=True)]
+        rows = replaced(rows, numbers, pa.RecordBatch.from_pylist(others, schema=REFERENCE))
+    yield rows
+
+
+def _row(file: _File, record: Record | str, number: int) -> Row:
+    if isinstance(record, str):
+        return error_row(file.source, file.name(number), file.path, record, file.stamp)
+    layout = file.layout
+    row, where = _reference(file, record, number)
+    key = record.pop(layout.key, None) if layout.key else None
+    blank = key is None or not str(key)
+    row |= {"source": file.source, "stamp": row.get("stamp") or file.stamp, "modality": "image"}
+    row["key"] = printable((where or file.name(number)) if blank else str(key))
+    return _captioned(row, record, layout.caption)
 
 
 def check_named(path: str, columns: Sequence[str], *named: str | None) -> None:
@@ -131,17 +185,32 @@ def is_url(table: Table, column: str) -> bool:
     return bool(values) and all("://" in value for value in values)
 
 
-def _reference(layout: Layout, record: Record, path: str, root: str, number: int, confine: bool) -> tuple[Row, str | None]:
+def _reference(file: _File, record: Record, number: int) -> tuple[Row, str | None]:
     """The reference columns of a record, and the path it names, which is its key unless it has one."""
-    value = record.pop(layout.media, None)
-    if layout.in_bytes:
+    value = record.pop(file.layout.media, None)
+    if file.layout.in_bytes:
         where = value.get("path") if isinstance(value, dict) else None
-        return {"uri": column_uri(printable(path), layout.media), "byte_offset": number, "modality": "image"}, where
+        return {"uri": file.cells, "byte_offset": number}, where
     try:
         where = single(value)
     except ValueError as error:
-        return {"uri": printable(path), "modality": "image", "error": str(error)}, None
-    return locate(root, where, confine), where
+        return {"uri": printable(file.path), "error": str(error)}, None
+    return locate(file.root, where, file.confine), where
+
+
+def _places(file: _File, media: Values | None, first: int, count: int) -> Columns | None:
+    """What `_reference` finds for many records, null where it finds no place; None: this kind of column is not read so."""
+    if not file.layout.in_bytes:
+        if media is None or not pa.types.is_string(media.type):
+            return None
+        located = [locate(file.root, text, file.confine) if text and not text.isspace() else {} for text in media.to_pylist()]
+        found: Columns = {name: pa.array([row.get(name) for row in located], REFERENCE.field(name).type) for name in LOCATED}
+        return found | {"stamp": or_else(found["stamp"], file.stamp), "key": media}
+    names: Values = pa.array(map(file.name, range(first, first + count)), pa.string())
+    if media is not None:
+        names = or_else(field_text(media, "path"), names)
+    uris, stamps = pa.repeat(file.cells, count), pa.repeat(file.stamp, count)
+    return {"uri": uris, "byte_offset": pa.array(range(first, first + count), pa.int64()), "stamp": stamps, "key": names}
 
 
 def unpack_captions(record: Record, column: str | None) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 BLOCK = 512
-ZERO = bytes(BLOCK)
 EXTENDED_LIMIT = 1 << 20
 WINDOW = 1 << 14
 SKIP = 1 << 20
@@ -99,7 +98,7 @@ def walk(stream: Stream, size: int | None) -> Iterator[Member]:
     at, zeros, long_name, pax = 0, 0, "", dict[str, str]()
     while True:
         header = stream.read_at(at, BLOCK)
-        if not header.strip(b"\0") and (header == ZERO or zeros or not header):
+        if (not header or not header[0]) and not header.strip(b"\0") and (len(header) == BLOCK or zeros or not header):
             if ahead := stream.read_at(at, SKIP) if header else b"":
                 blank = len(ahead) - len(ahead.lstrip(b"\0"))
                 step = blank if blank == len(ahead) else blank // BLOCK * BLOCK
@@ -164,10 +163,10 @@ def padded(length: int) -> int:
 
 def _checksum_fits(header: bytes) -> bool:
     try:
-        said = int(header[148:156].split(b"\0")[0].strip() or b"0", 8)
+        said = int(header[148:156].split(b"\0", 1)[0].strip() or b"0", 8)
     except ValueError:
         return False
-    own = sum(header) - sum(header[148:156]) + 8 * 0x20
+    own = sum(header.translate(None, b"\0")) - sum(header[148:156]) + 8 * 0x20  # most bytes are zeros
     if own == said:
         return True
     signed = sum(byte - 256 if byte > 127 else byte for byte in header[:148] + header[156:]) + 8 * 0x20
@@ -189,7 +188,7 @@ def _text(raw: bytes) -> str:
 
 def _name(header: bytes) -> str:
     name = _text(header[:100])
-    if header[257:263] == b"ustar\0" and header[345]:
+    if header[345] and header[257:263] == b"ustar\0":
         return f"{_text(header[345:500])}/{name}"
     return name
 

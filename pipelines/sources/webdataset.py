@@ -143,7 +143,8 @@ def _samples(common: Row, key: str, group: dict[str, Part], spec: SourceSpec) ->
 
 
 def _sample(common: Row, key: str, group: dict[str, Part], images: list[str], spec: SourceSpec) -> Row:
-    images = sorted(images, key=lambda extension: MEDIA_EXTENSIONS.index(last_extension(extension)))
+    if len(images) > 1:
+        images = sorted(images, key=lambda extension: MEDIA_EXTENSIONS.index(last_extension(extension)))
     record: dict[str, Any] = {}
     notes: dict[str, Any] = {}
     captions: list[str] = []
