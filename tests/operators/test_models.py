@@ -35,6 +35,7 @@ def test_what_is_here(caches: Path) -> None:
     found = {model.name: model for model in models.models()}
     assert found["starter"].here
     assert found["starter"].size == EMBEDDED["starter"].stat().st_size
+    assert found["clip_b16"].here == found["CLIP ViT-B/16 pictures"].here
     assert {"all-MiniLM-L6-v2", "efficientnet-lite0", "open_nsfw", "PP-OCR", "MTCNN"} <= set(found)
     assert all(model.here == (model.size is not None) for model in found.values())
     assert all(model.licence for model in found.values())
