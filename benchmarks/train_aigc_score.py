@@ -23,8 +23,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.aigc_defects import packaged
+from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
 from benchmarks.starter_data import flickr
 from manifests.errors import MediaError
 from operators.aigc_score import SIGNALS, probe_file
@@ -178,8 +181,6 @@ def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
 
 def fit(x: np.ndarray, groups: np.ndarray, generated: np.ndarray, strength: float = 0.003) -> tuple[np.ndarray, float]:
     """Logistic regression over standardised inputs, folded into weights over the inputs themselves."""
-    from sklearn.linear_model import LogisticRegression
-
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     model = LogisticRegression(C=strength, max_iter=2000).fit((x - mean) / scale, generated, sample_weight=weights_of(groups, generated))
     weight = model.coef_[0] / scale
@@ -189,45 +190,6 @@ def fit(x: np.ndarray, groups: np.ndarray, generated: np.ndarray, strength: floa
 def auc(real: np.ndarray, found: np.ndarray) -> float:
     ordered = np.sort(real)
     return float(np.searchsorted(ordered, found).mean() / len(ordered))
-
-
-def platt(scores: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """Slope and offset that turn scores into probabilities, both sides counted alike (Platt 1999).
-
-    The penalty on the slope is the one under which five folds find the rest likeliest: of few pictures that scores hardly tell apart
-    comes a slope near nothing, not a steep one by chance.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.model_selection import StratifiedKFold
-
-    middle, spread = scores.mean(), scores.std() + 1e-9
-    x, folds = ((scores - middle) / spread)[:, None], StratifiedKFold(5, shuffle=True, random_state=0)
-
-    def model(strength: float) -> Any:
-        return LogisticRegression(C=strength, class_weight="balanced")
-
-    def surprise(strength: float) -> float:
-        shares = np.empty(len(x))
-        for train, rest in folds.split(x, generated):
-            shares[rest] = model(strength).fit(x[train], generated[train]).predict_proba(x[rest])[:, 1]
-        return float(log_loss(generated, shares, sample_weight=np.where(generated, 1 / generated.mean(), 1 / (1 - generated.mean()))))
-
-    chosen = model(min((10.0**k for k in range(-5, 2)), key=surprise)).fit(x, generated)
-    slope = chosen.coef_[0, 0] / spread
-    return float(slope), float(chosen.intercept_[0] - slope * middle)
-
-
-def calibration_error(shares: np.ndarray, generated: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error (Guo et al. 2017), both sides counted alike."""
-    weight = np.where(generated, 0.5 / max(generated.sum(), 1), 0.5 / max((~generated).sum(), 1))
-    place = np.minimum((shares * bins).astype(int), bins - 1)
-    inside = [place == b for b in range(bins)]
-    return float(sum(abs((weight * (shares - generated))[i].sum()) for i in inside))
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 0.003) -> np.ndarray:
@@ -250,11 +212,29 @@ def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 
     return found
 
 
+def matched_together(data: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Any]:
+    """The four families of the matched set left out together: one source made and treated them, so apart they may know one another."""
+    groups, generated, test = data["groups"], np.isin(data["groups"], list(GENERATED.values())), data["copies"] < 0
+    matched = np.isin(groups, [family for folder, family in GENERATED.items() if "matched" in folder])
+    real = np.isin(groups, TRAINED_ON) & np.array([fold_of(name) != 0 for name in data["names"]])
+    train = ~test & ((generated & ~matched) | real)
+    weight, bias = fit(x[train], groups[train], generated[train])
+    coco, own = (x[test & side] @ weight + bias for side in (groups == "coco", matched))
+    recall = float((own > np.quantile(coco, 0.95)).mean())
+    return {
+        "what": "the matched set's families left out together",
+        "n": len(own),
+        "auc": round(auc(coco, own), 3),
+        "recall_at_5": round(recall, 2),
+    }
+
+
 def held_out_families(work: Path, art: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
     data = features(work, art, encoder)
     for what, (x, is_photo) in {"embedding": inputs(data, encoder, False), "embedding and signals": inputs(data, encoder)}.items():
         scores = out_of_family(data, x)
         yield from report(what, data, scores, is_photo)
+    yield matched_together(data, x)
     if encoder == "starter":
         scores = out_of_family(data, data["x"], 0.0003)
         yield from report("the backbone's features, which no operator stores", data, scores, is_photo)
@@ -279,17 +259,19 @@ def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo:
         if min(generated[at].sum(), (~generated[at]).sum()) < 20:
             continue  # too few to calibrate: without --art there are no real drawings
         half = np.array([zlib.crc32(n.encode()) // 3 % 2 == 0 for n in data["names"][at]])
-        errors = []
-        for one in (half, ~half):  # calibrated on one half, measured on the other, and the other way round
-            a, b = platt(scores[at[one]], generated[at[one]])
-            errors.append(calibration_error(sigmoid(a * scores[at[~one]] + b), generated[at[~one]]))
+        halves = [calibration_error(probabilities(scores[at], generated[at], ~one)[one], generated[at[one]]) for one in (half, ~half)]
+        shares, folds = np.empty(len(at)), StratifiedKFold(10, shuffle=True, random_state=0)
+        for known, rest in folds.split(at, generated[at]):
+            shares[rest] = probabilities(scores[at], generated[at], known)[rest]
         real = scores[at[~generated[at]]]
         yield {
             "what": f"{what}, style {name}",
             "generated": int(generated[at].sum()),
             "real": len(real),
             "auc": round(auc(real, scores[at[generated[at]]]), 3),
-            "ece": round(float(np.mean(errors)), 3),
+            "ece_halves": round(float(np.mean(halves)), 3),
+            "ece_ten_folds": round(calibration_error(shares, generated[at]), 3),
+            "ece_if_perfect": round(perfect_error(shares, generated[at]), 3),
         }
 
 
