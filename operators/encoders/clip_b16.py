@@ -145,4 +145,5 @@ def prepared(pixels: UInt8) -> Float32:
     height, width = (int(SIDE * side / min(pixels.shape[:2])) for side in pixels.shape[:2])
     left, top = round((width - SIDE) / 2), round((height - SIDE) / 2)
     image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + SIDE, top + SIDE))
-    return ((np.asarray(image, np.float32) / 255 - MEAN) / DEVIATION).transpose(2, 0, 1)[None]
+    scaled: Float32 = (np.asarray(image, np.float32) / 255 - MEAN) / DEVIATION
+    return scaled.transpose(2, 0, 1)[None]
