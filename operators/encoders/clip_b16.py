@@ -53,16 +53,11 @@ class ClipB16:
         return unit(np.concatenate(rows)) if rows else self._none()
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
-        return self.from_text_features(self.text_features(texts)) if texts else self._none()
-
-    def text_features(self, texts: Sequence[str]) -> Float32:
         with self._loading:
             side = self._text_side
-        return side.features(texts)
-
-    def from_text_features(self, features: Float32) -> Float32:
-        """One row at a time: in a matrix product a row's last bits depend on where it stands."""
-        return np.concatenate([unit(rows_times(row[None], self._weight) + self._bias) for row in features])
+        # One row at a time: in a matrix product a row's last bits depend on where it stands.
+        rows = [unit(rows_times(row[None], self._weight) + self._bias) for row in (side.features(texts) if texts else ())]
+        return np.concatenate(rows) if rows else self._none()
 
     def _none(self) -> Float32:
         return np.zeros((0, self.dimension), np.float32)
