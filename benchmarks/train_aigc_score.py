@@ -1,11 +1,11 @@
-"""Trains the probe of `aigc_score` for the encoder `starter` and writes operators/encoders/weights/aigc_starter.npz. Seeded.
+"""Trains the probe of `aigc_score` for one of our encoders and writes operators/encoders/weights/aigc_ENCODER.npz. Seeded.
 
-    python -m benchmarks.train_aigc_score --work /tmp/aigc --art FOLDER      # minutes; features are cached in --work
-    python -m benchmarks.aigc score --work /tmp/aigc --art FOLDER            # the figures, whole families held out
+    python -m benchmarks.train_aigc_score --encoder starter --work /tmp/aigc --art FOLDER    # minutes; features are cached in --work
+    python -m benchmarks.aigc score --encoder starter --work /tmp/aigc --art FOLDER          # the figures, whole families held out
 
 Needs the evaluation data folder ../shared/data. ``--art``: a folder of drawings and paintings made by people, the only real pictures
 that are no photographs; docs/aigc.md names the Debian packages that were used. Backbone features are cached, so after
-`starter` itself was trained anew this takes seconds.
+`starter` itself was trained anew this takes seconds. `clip_b16` is slow, so it sees fewer copies and fewer pictures.
 
 Both sides are treated alike, so that no format, size, shape or resizing can tell them apart: a random crop of a random shape, reduced to a
 side that both have, saved as JPEG, WebP or PNG of a random quality. Tests are squares of 256 pixels in JPEG of quality 90.
@@ -23,13 +23,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.aigc_defects import packaged
+from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
 from benchmarks.starter_data import flickr
 from manifests.errors import MediaError
-from operators.aigc_score import PROBES, SIGNALS
+from operators.aigc_score import SIGNALS, probe_file
 from operators.base import Pixels
-from operators.encoders import STARTER_WEIGHTS, content_hash
+from operators.encoders import EMBEDDED, Encoder, hash_of, load, settle
 from operators.encoders.starter import Starter
 from operators.encoders.vectors import Float32
 from operators.media import Media
@@ -40,13 +43,14 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
 GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comfyui")}
 SIDES = (200, 256, 320, 384, 448)
-COPIES = {"generated": 6, "photos": 6, "coco": 6, "flickr": 1, "packaged": 6, "art": 3}
-FLICKR, ART = 1500, 400
+COPIES = {"starter": 6, "clip_b16": 1}
+"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, which are only tested on."""
+FLICKR, ART = {"starter": 1500, "clip_b16": 200}, {"starter": 400, "clip_b16": 150}
 TRAINED_ON = ("photos", "packaged", "flickr")
 WORK = Path("/tmp/aigc")
 
 
-def sources(art: Path | None) -> Iterator[tuple[str, str, Image.Image]]:
+def sources(art: Path | None, encoder: str) -> Iterator[tuple[str, str, Image.Image]]:
     """(name, group, picture): a generator's family, or where real pictures come from."""
     folders = [(folder, family) for folder, family in GENERATED.items()] + [
         ("photos", "photos"),
@@ -58,14 +62,14 @@ def sources(art: Path | None) -> Iterator[tuple[str, str, Image.Image]]:
             if (image := opened(path.read_bytes())) is not None:
                 yield f"{folder}/{path.name}", group, image
     for i, (name, data, _) in enumerate(flickr("train")):
-        if i < FLICKR and (image := opened(data)) is not None:
+        if i < FLICKR[encoder] and (image := opened(data)) is not None:
             yield name, "flickr", image
     yield from ((name, "packaged", Image.fromarray(pixels)) for name, pixels in packaged())
     found = sorted(p for p in art.rglob("*") if p.suffix.lower() in (".jpg", ".png", ".webp")) if art else []
     chosen = sorted(found, key=lambda p: zlib.crc32(p.name.encode()))
     count = 0
     for path in chosen:
-        if count == ART or path.stat().st_size < 30_000:
+        if count == ART[encoder] or path.stat().st_size < 30_000:
             continue
         image = opened(path.read_bytes())
         if image is not None and min(image.size) >= 256:
@@ -115,20 +119,26 @@ def signals(data: bytes) -> list[float]:
     return [float(MEASURES[name](row)[name]) for name in SIGNALS]
 
 
-def features(work: Path, art: Path | None) -> dict[str, np.ndarray]:
+def fold_of(name: str) -> int:
+    return zlib.crc32(name.encode()) % 3
+
+
+def features(work: Path, art: Path | None, encoder: str) -> dict[str, np.ndarray]:
     """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone."""
-    starter = Starter()
-    path = work / f"features-{zlib.crc32(starter.image_features([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
+    model = loaded(encoder)
+    see = model.image_features if isinstance(model, Starter) else model.encode_images
+    path = work / f"features-{zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
 
         def of(one: tuple[str, str, Image.Image]) -> list[tuple[Any, ...]]:
             name, group, image = one
-            copies = COPIES["generated" if group in GENERATED.values() else group]
-            files = [(-1, tested(image)), *((k, varied(image, name, k)) for k in range(copies))]
-            return [(name, group, k, starter.image_features([Media(d).view(Pixels(224))])[0], signals(d)) for k, d in files]
+            files = [(k, varied(image, name, k)) for k in range({"flickr": 1, "art": 0}.get(group, COPIES[encoder]))]
+            if group not in TRAINED_ON or fold_of(name) == 0:
+                files.append((-1, tested(image)))
+            return [(name, group, k, see([Media(d).view(Pixels(224))])[0], signals(d)) for k, d in files]
 
-        rows, every = [], sources(art)
+        rows, every = [], sources(art, encoder)
         with ThreadPoolExecutor(2) as pool:
             while part := list(itertools.islice(every, 64)):  # a pool takes all it is given at once
                 rows += [row for found in pool.map(of, part) for row in found]
@@ -145,17 +155,19 @@ def features(work: Path, art: Path | None) -> dict[str, np.ndarray]:
         return dict(found)
 
 
-def inputs(data: dict[str, np.ndarray], use_signals: bool = True) -> tuple[Float32, np.ndarray]:
+def inputs(data: dict[str, np.ndarray], encoder: str, use_signals: bool = True) -> tuple[Float32, np.ndarray]:
     """(what the operator reads, as one row a picture; whether `style` calls it a photo)."""
-    starter = Starter()
-    embedding = np.concatenate([starter.from_image_features(row[None]) for row in data["x"]])
-    from operators.encoders import settle
-
-    weight, bias = head(settle("starter", "auto", "cpu", 16, ""))
+    model = loaded(encoder)
+    embedding = np.concatenate([model.from_image_features(row[None]) for row in data["x"]]) if isinstance(model, Starter) else data["x"]
+    weight, bias = head(settle(encoder, "auto", "cpu", 16, ""))
     is_photo = softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
     return (
         np.concatenate([embedding * np.sqrt(embedding.shape[1]), np.log1p(data["s"])], axis=1) if use_signals else embedding * 20
     ), is_photo
+
+
+def loaded(encoder: str) -> Encoder:
+    return load(settle(encoder, "auto", "cpu", 16, ""))
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -169,8 +181,6 @@ def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
 
 def fit(x: np.ndarray, groups: np.ndarray, generated: np.ndarray, strength: float = 0.003) -> tuple[np.ndarray, float]:
     """Logistic regression over standardised inputs, folded into weights over the inputs themselves."""
-    from sklearn.linear_model import LogisticRegression
-
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     model = LogisticRegression(C=strength, max_iter=2000).fit((x - mean) / scale, generated, sample_weight=weights_of(groups, generated))
     weight = model.coef_[0] / scale
@@ -182,33 +192,12 @@ def auc(real: np.ndarray, found: np.ndarray) -> float:
     return float(np.searchsorted(ordered, found).mean() / len(ordered))
 
 
-def platt(scores: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """Slope and offset that turn scores into probabilities, both sides counted alike (Platt 1999)."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=10.0, class_weight="balanced").fit(scores[:, None], generated)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
-
-
-def calibration_error(shares: np.ndarray, generated: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error (Guo et al. 2017), both sides counted alike."""
-    weight = np.where(generated, 0.5 / max(generated.sum(), 1), 0.5 / max((~generated).sum(), 1))
-    place = np.minimum((shares * bins).astype(int), bins - 1)
-    inside = [place == b for b in range(bins)]
-    return float(sum(abs((weight * (shares - generated))[i].sum()) for i in inside))
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
 def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 0.003) -> np.ndarray:
     """Scores of every test version, by a probe that saw neither its family nor its kind of real picture; NaN for copies."""
     groups, generated, test = data["groups"], np.isin(data["groups"], list(GENERATED.values())), data["copies"] < 0
     found = np.full(len(x), np.nan)
     families = sorted(set(GENERATED.values()))
-    folds = {name: zlib.crc32(name.encode()) % 3 for name in set(data["names"])}
-    fold = np.array([folds[name] for name in data["names"]])
+    fold = np.array([fold_of(name) for name in data["names"]])
     # COCO, the real side of the matched set, is never trained on here; of other photographs two thirds are. Drawings made by people
     # are never: with them on the real side the probe learns their style and tells photographs apart worse (mean AUC 0.70 for 0.79).
     usable = np.isin(groups, TRAINED_ON)
@@ -223,13 +212,32 @@ def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 
     return found
 
 
-def held_out_families(work: Path = WORK, art: Path | None = None) -> Iterator[dict[str, Any]]:
-    data = features(work, art)
-    for what, (x, is_photo) in {"embedding": inputs(data, False), "embedding and signals": inputs(data)}.items():
+def matched_together(data: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Any]:
+    """The four families of the matched set left out together: one source made and treated them, so apart they may know one another."""
+    groups, generated, test = data["groups"], np.isin(data["groups"], list(GENERATED.values())), data["copies"] < 0
+    matched = np.isin(groups, [family for folder, family in GENERATED.items() if "matched" in folder])
+    real = np.isin(groups, TRAINED_ON) & np.array([fold_of(name) != 0 for name in data["names"]])
+    train = ~test & ((generated & ~matched) | real)
+    weight, bias = fit(x[train], groups[train], generated[train])
+    coco, own = (x[test & side] @ weight + bias for side in (groups == "coco", matched))
+    recall = float((own > np.quantile(coco, 0.95)).mean())
+    return {
+        "what": "the matched set's families left out together",
+        "n": len(own),
+        "auc": round(auc(coco, own), 3),
+        "recall_at_5": round(recall, 2),
+    }
+
+
+def held_out_families(work: Path, art: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
+    data = features(work, art, encoder)
+    for what, (x, is_photo) in {"embedding": inputs(data, encoder, False), "embedding and signals": inputs(data, encoder)}.items():
         scores = out_of_family(data, x)
         yield from report(what, data, scores, is_photo)
-    scores = out_of_family(data, data["x"], 0.0003)
-    yield from report("the backbone's features, which no operator stores", data, scores, is_photo)
+    yield matched_together(data, x)
+    if encoder == "starter":
+        scores = out_of_family(data, data["x"], 0.0003)
+        yield from report("the backbone's features, which no operator stores", data, scores, is_photo)
 
 
 def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -251,17 +259,19 @@ def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo:
         if min(generated[at].sum(), (~generated[at]).sum()) < 20:
             continue  # too few to calibrate: without --art there are no real drawings
         half = np.array([zlib.crc32(n.encode()) // 3 % 2 == 0 for n in data["names"][at]])
-        errors = []
-        for one in (half, ~half):  # calibrated on one half, measured on the other, and the other way round
-            a, b = platt(scores[at[one]], generated[at[one]])
-            errors.append(calibration_error(sigmoid(a * scores[at[~one]] + b), generated[at[~one]]))
+        halves = [calibration_error(probabilities(scores[at], generated[at], ~one)[one], generated[at[one]]) for one in (half, ~half)]
+        shares, folds = np.empty(len(at)), StratifiedKFold(10, shuffle=True, random_state=0)
+        for known, rest in folds.split(at, generated[at]):
+            shares[rest] = probabilities(scores[at], generated[at], known)[rest]
         real = scores[at[~generated[at]]]
         yield {
             "what": f"{what}, style {name}",
             "generated": int(generated[at].sum()),
             "real": len(real),
             "auc": round(auc(real, scores[at[generated[at]]]), 3),
-            "ece": round(float(np.mean(errors)), 3),
+            "ece_halves": round(float(np.mean(halves)), 3),
+            "ece_ten_folds": round(calibration_error(shares, generated[at]), 3),
+            "ece_if_perfect": round(perfect_error(shares, generated[at]), 3),
         }
 
 
@@ -275,11 +285,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--art", type=Path, required=True)
+    parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
-    data = features(args.work, args.art)
-    for line in held_out_families(args.work, args.art):
+    data = features(args.work, args.art, args.encoder)
+    for line in held_out_families(args.work, args.art, args.encoder):
         print(json.dumps(line))
-    x, is_photo = inputs(data)
+    x, is_photo = inputs(data, args.encoder)
     generated = np.isin(data["groups"], list(GENERATED.values()))
     train = (data["copies"] >= 0) & (generated | np.isin(data["groups"], (*TRAINED_ON, "coco")))
     weight, bias = fit(x[train], data["groups"][train], generated[train])
@@ -287,16 +298,16 @@ def main() -> None:
     seen = ~np.isnan(scores)
     sides = styles_of(data["groups"], generated, is_photo).values()
     photo, other = (platt(scores[seen & side], generated[seen & side]) for side in sides)  # the second needs --art
-    stat = STARTER_WEIGHTS.stat()
+    path = probe_file(args.encoder, "auto")
     made = {
         "weight": np.float32(weight),
         "bias": np.float32(bias),
         "photo": np.float32(photo),
         "other": np.float32(other),
-        "encoder_weights": np.array(content_hash(str(STARTER_WEIGHTS), stat.st_size, stat.st_mtime_ns)),
+        "encoder_weights": np.array(hash_of(EMBEDDED[args.encoder])),
     }
-    np.savez(PROBES["starter"], **{name: made[name] for name in sorted(made)})
-    print(json.dumps({"pictures": int(train.sum()), "bytes": PROBES["starter"].stat().st_size}))
+    np.savez(path, **{name: made[name] for name in sorted(made)})
+    print(json.dumps({"pictures": int(train.sum()), "bytes": path.stat().st_size}))
 
 
 if __name__ == "__main__":

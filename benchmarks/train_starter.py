@@ -21,7 +21,7 @@ from torch.nn import functional
 from benchmarks.clip_teacher import embeddings
 from benchmarks.starter_data import by_name, drawn, flickr, held_out, names, pixels_of, stored, style_of
 from manifests.errors import MediaError
-from operators.encoders import STARTER_WEIGHTS
+from operators.encoders import EMBEDDED
 from operators.encoders.onnx_graph import POOLED
 from operators.encoders.starter import ImageSide, TextSide, prepared
 from operators.style import STYLES
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where features are kept")
     parser.add_argument("--teacher", type=Path, help="the folder of benchmarks.clip_teacher")
     parser.add_argument("--laion", default="", help="LAION's linear head for ViT-B/16")
-    parser.add_argument("--out", type=Path, default=STARTER_WEIGHTS)
+    parser.add_argument("--out", type=Path, default=EMBEDDED["starter"])
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # steps are so small that threads would only wait for each other

@@ -1,7 +1,8 @@
 """How pleasing a picture looks, as raters would say: a linear head over the picture's embedding, on a scale of 1 to 10.
 
 * ``starter``: distilled from LAION's head over CLIP ViT-B/16 by benchmarks/train_starter.py (docs/starter.md).
-* ``laion-v1``: github.com/LAION-AI/aesthetic-predictor (MIT), linear heads for OpenAI's ViT-B/32, B/16 and L/14.
+* ``laion-v1``: github.com/LAION-AI/aesthetic-predictor (MIT), linear heads for OpenAI's ViT-B/32, B/16 and L/14. The one for B/16
+  is shipped with the encoder ``clip_b16``.
 * ``laion-v2``: github.com/christophschuhmann/improved-aesthetic-predictor (Apache-2.0) for OpenAI's ViT-L/14: layers of which
   none bends anything, so their product is one linear head too.
 """
@@ -21,7 +22,7 @@ import pyarrow as pa
 
 from manifests.errors import MissingDependencyError, UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.encoders import CHECKPOINTS, STARTER_WEIGHTS, content_hash, parse
+from operators.encoders import CHECKPOINTS, EMBEDDED, hash_of, parse
 from operators.encoders.vectors import Float32, matrix, spread
 
 _V1 = "https://github.com/LAION-AI/aesthetic-predictor/raw/main/"
@@ -36,6 +37,8 @@ OPENAI_HEADS: dict[tuple[str, str], tuple[str, str]] = {
     ),
 }
 """(head, OpenAI's model) -> address and SHA-256 of the file."""
+OWN_HEADS = {"starter": "starter", "clip_b16": "laion-v1"}
+"""Encoder of our own -> the head that its file of weights holds."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Aesthetic:
     """How pleasing a picture looks: LAION's aesthetic score, or the starter's imitation of it.
 
     ``encoder``: the one `image_embedding` has. ``head``: `auto`, `starter`, `laion-v1`, `laion-v2`, or a file (.pth, .npz) of linear
-    layers; auto is `starter` for the encoder starter, `laion-v2` for OpenAI's ViT-L-14 and `laion-v1` for its ViT-B-32 and ViT-B-16.
+    layers; auto is `starter` for the encoder starter, `laion-v2` for OpenAI's ViT-L-14 and `laion-v1` for clip_b16 and OpenAI's ViT-B-32
+    and ViT-B-16.
     ``weights``: filled in from the head's file (SHA-256, 16 digits), so that other weights are another fingerprint.
     """
 
@@ -59,9 +63,7 @@ class Aesthetic:
     def __post_init__(self) -> None:
         file, digest = head_file(self.encoder, self.head)
         if not self.weights:
-            pinned = digest[:16] if digest else ""
-            stat = file.stat() if not digest and file.is_file() else None
-            object.__setattr__(self, "weights", content_hash(str(file), stat.st_size, stat.st_mtime_ns) if stat else pinned)
+            object.__setattr__(self, "weights", digest[:16] or (hash_of(file) if file.is_file() else ""))
 
     def open(self) -> BatchFn:
         weight, bias = load_head(self.encoder, self.head, self.weights)
@@ -85,15 +87,15 @@ def head_file(encoder: str, head: str) -> tuple[Path, str]:
     name = parse(encoder)
     if head.endswith(CHECKPOINTS):
         return Path(head).absolute(), ""
-    if name.family == "starter" and head in ("auto", "starter"):
-        return STARTER_WEIGHTS, ""
+    if name.family in EMBEDDED and head in ("auto", OWN_HEADS[name.family]):
+        return EMBEDDED[name.family], ""
     model = name.model.removesuffix("-quickgelu")
     if head == "auto":
         head = "laion-v2" if model == "ViT-L-14" else "laion-v1"
     if name.tag != "openai" or (head, model) not in OPENAI_HEADS:
         raise ValueError(
-            f"there is no aesthetic head {head!r} for {encoder!r}: laion-v1 goes with openclip:ViT-B-32/openai, ViT-B-16/openai "
-            "and ViT-L-14/openai, laion-v2 with openclip:ViT-L-14/openai; for other encoders give the file of a head"
+            f"there is no aesthetic head {head!r} for {encoder!r}: laion-v1 goes with clip_b16, openclip:ViT-B-32/openai, "
+            "ViT-B-16/openai and ViT-L-14/openai, laion-v2 with openclip:ViT-L-14/openai; for other encoders give the file of a head"
         )
     return cached_head(head, model), OPENAI_HEADS[head, model][1]
 
@@ -127,7 +129,7 @@ def load_head(encoder: str, head: str, weights: str) -> tuple[Float32, float]:
         raise UsageError(
             f"The aesthetic head {file} has other weights ({found[:16]}) than expected ({(digest or weights)[:16]}). Replace it."
         )
-    if file == STARTER_WEIGHTS:
+    if file in EMBEDDED.values():
         with np.load(file) as arrays:
             return arrays["aesthetic_weight"].astype(np.float32), float(arrays["aesthetic_bias"])
     if file.suffix == ".npz":

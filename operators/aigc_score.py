@@ -15,12 +15,10 @@ import pyarrow as pa
 
 from manifests.errors import MissingDependencyError, UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
-from operators.encoders import CHECKPOINTS, STARTER_WEIGHTS, content_hash, parse
+from operators.encoders import CHECKPOINTS, EMBEDDED, hash_of, parse
 from operators.encoders.vectors import Float32, matrix, spread
 
 SIGNALS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
-PROBES = {"starter": STARTER_WEIGHTS.with_name("aigc_starter.npz")}
-"""Encoder -> its probe, made by benchmarks/train_aigc_score.py."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ class AigcScore:
     def __post_init__(self) -> None:
         file = probe_file(self.encoder, self.head)
         if not self.weights and file.is_file():
-            stat = file.stat()
-            object.__setattr__(self, "weights", content_hash(str(file), stat.st_size, stat.st_mtime_ns))
+            object.__setattr__(self, "weights", hash_of(file))
 
     def open(self) -> BatchFn:
         probe = load_probe(self.encoder, self.head, self.weights)
@@ -76,13 +73,14 @@ class AigcScore:
 
 
 def probe_file(encoder: str, head: str) -> Path:
-    """The file of a probe. Raises `ValueError` for settings that name nothing."""
+    """The file of a probe; those of our own encoders are made by benchmarks/train_aigc_score.py. Raises `ValueError` for settings that name
+    nothing."""
     name = parse(encoder)
     if head.endswith(CHECKPOINTS):
         return Path(head).absolute()
     if head != "auto":
         raise ValueError(f"head is {head!r}; it can be auto, or the file (.npz) of a probe")
-    return PROBES.get(name.family, STARTER_WEIGHTS.with_name(f"aigc_{name.family}.npz"))
+    return EMBEDDED["starter"].with_name(f"aigc_{name.family}.npz")
 
 
 @lru_cache(maxsize=4)
@@ -94,7 +92,7 @@ def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
     file = probe_file(encoder, head)
     if not file.is_file():
         raise MissingDependencyError(
-            f"There is no probe of aigc_score for the encoder {encoder!r}. Use the encoder starter, or train one as "
+            f"There is no probe of aigc_score for the encoder {encoder!r}. Use the encoder starter or clip_b16, or train one as "
             "benchmarks/train_aigc_score.py does and name its file in the setting `head`."
         )
     data = file.read_bytes()
@@ -103,10 +101,7 @@ def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
     with np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     made_for = str(found.pop("encoder_weights", ""))
-    if parse(encoder).family == "starter" and made_for:
-        stat = STARTER_WEIGHTS.stat()
-        if made_for != content_hash(str(STARTER_WEIGHTS), stat.st_size, stat.st_mtime_ns):
-            raise UsageError(
-                "The probe of aigc_score was trained for other weights of `starter`: run benchmarks/train_aigc_score.py again."
-            )
+    own = EMBEDDED.get(parse(encoder).family)
+    if own is not None and made_for and made_for != hash_of(own):
+        raise UsageError(f"The probe of aigc_score was trained for other weights of {encoder!r}: run benchmarks/train_aigc_score.py again.")
     return {name: value.astype(np.float32) for name, value in found.items()}

@@ -15,9 +15,9 @@ from operators.encoders.vectors import Float32, matrix
 class ClipScore:
     """Cosine of the picture's and the caption's embedding (CLIPScore without its factor 2.5; Hessel et al. 2021).
 
-    The scale is the encoder's: with OpenAI's ViT-B/32 a match has about 0.3, with `starter` see docs/starter.md; thresholds do
-    not carry over from one encoder to another, and with `starter` mean something for English captions only. Where a sample has several
-    captions, also the best, the mean and which one is best.
+    The scale is the encoder's: with OpenAI's ViT-B/32 a match has about 0.3, with `starter` and `clip_b16` see their model cards;
+    thresholds do not carry over from one encoder to another, and with these two mean something for English captions only. Where a
+    sample has several captions, also the best, the mean and which one is best.
     """
 
     name, version, gpus = "clip_score", "1", 0.0

@@ -15,7 +15,7 @@ from operators.encoders.vectors import EMBEDDING, lists
 class ImageEmbedding:
     """The picture as a vector of length 1, by an image encoder.
 
-    ``encoder``: `starter`, `openclip:MODEL/TAG` or `openclip:MODEL/PATH.pt`. ``precision``: auto, fp32, bf16 or fp16; auto
+    ``encoder``: `starter`, `clip_b16`, `openclip:MODEL/TAG` or `openclip:MODEL/PATH.pt`. ``precision``: auto, fp32, bf16 or fp16; auto
     becomes fp16 on a GPU, bf16 where the processor has instructions for it, else fp32, when the operator is made.
     ``device``: cpu or cuda. ``batch_size``: pictures a call of an open_clip model has. ``scaled_decode``: let an open_clip model
     see a picture scaled while decoding, which is faster for large files; without it the result equals open_clip's own.

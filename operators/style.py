@@ -9,7 +9,7 @@ import pyarrow as pa
 from manifests.errors import UsageError
 from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.concept import at_places
-from operators.encoders import STARTER_WEIGHTS, Setup, fill_in, load, parse, setup_of
+from operators.encoders import EMBEDDED, Setup, fill_in, load, parse, setup_of
 from operators.encoders.vectors import Float32, lists, matrix, softmax, spread, unit
 
 STYLES = ("photo", "illustration", "anime", "painting", "3d_render", "screenshot", "chart", "other")
@@ -32,7 +32,8 @@ PROMPTS: dict[str, tuple[str, ...]] = {
 class Style:
     """The kind of picture: photo, illustration, anime, painting, 3d_render, screenshot, chart or other.
 
-    For the encoder `starter` by a trained head (see docs/starter.md for what it confuses), for any open_clip model zero-shot.
+    For the encoders `starter` and `clip_b16` by a trained head (their model cards in docs/ say what it confuses), for any open_clip model
+    zero-shot.
     ``encoder``, ``precision``, ``device``, ``batch_size`` and ``weights``: as for `image_embedding`, which must have the same encoder.
     """
 
@@ -87,8 +88,8 @@ class Style:
 def head(setup: Setup) -> tuple[Float32, Float32]:
     """Weights (d, styles) and biases (styles,) of a softmax over styles."""
     encoder = load(setup)
-    if parse(setup.encoder).family == "starter":
-        with np.load(STARTER_WEIGHTS) as arrays:
+    if (file := EMBEDDED.get(parse(setup.encoder).family)) is not None:
+        with np.load(file) as arrays:
             return arrays["style_weight"].astype(np.float32), arrays["style_bias"].astype(np.float32)
     means = [encoder.encode_texts(list(PROMPTS[style])).mean(axis=0) for style in STYLES]
     return encoder.logit_scale * unit(np.stack(means)).T, np.zeros(len(STYLES), np.float32)

@@ -17,8 +17,8 @@ class TextEmbedding:
     """The caption as a vector of length 1, by a text encoder; of a sample with several captions, each of them.
 
     ``encoder``, ``precision``, ``device``, ``batch_size`` and ``weights``: as for `image_embedding`; both must name the same encoder.
-    Every distinct text of a batch is encoded once. `starter` reads English: captions in other languages get embeddings that say little,
-    so look at ``caption_language`` of `caption_quality` before you trust a score.
+    Every distinct text of a batch is encoded once. `starter` and `clip_b16` read English: captions in other languages get embeddings
+    that say little, so look at ``caption_language`` of `caption_quality` before you trust a score.
     """
 
     encoder: str = "starter"

@@ -3,6 +3,7 @@
 One string names an encoder:
 
 * ``starter``: the embedded default, see `operators.encoders.starter`;
+* ``clip_b16``: CLIP's ViT-B/16 from a package, slower and better, see `operators.encoders.clip_b16`;
 * ``openclip:MODEL/TAG``: any model and pretrained tag of open_clip, for example ``openclip:ViT-B-32/laion2b_s34b_b79k``;
 * ``openclip:MODEL/PATH.pt``: an open_clip model with a checkpoint of your own.
 
@@ -28,7 +29,8 @@ Float32 = npt.NDArray[np.float32]
 CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".npz")
 """Endings that tell a file from a pretrained tag."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-STARTER_WEIGHTS = Path(__file__).parent / "weights" / "starter.npz"
+EMBEDDED = {name: Path(__file__).parent / "weights" / f"{name}.npz" for name in ("starter", "clip_b16")}
+"""Encoders of our own -> the heads that were trained for them; packages carry the rest."""
 
 
 class Encoder(Protocol):
@@ -56,13 +58,13 @@ class Encoder(Protocol):
 class EncoderName:
     """An encoder's string, taken apart: ``tag`` or ``file`` says which weights the open_clip ``model`` has."""
 
-    family: Literal["starter", "openclip"]
+    family: Literal["starter", "clip_b16", "openclip"]
     model: str = ""
     tag: str = ""
     file: str = ""
 
     def __str__(self) -> str:
-        return self.family if self.family == "starter" else f"openclip:{self.model}/{self.tag or self.file}"
+        return f"openclip:{self.model}/{self.tag or self.file}" if self.family == "openclip" else self.family
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,12 @@ def parse(encoder: str) -> EncoderName:
     """The parts of an encoder's string. Raises `ValueError` for anything else."""
     if encoder == "starter":
         return EncoderName("starter")
+    if encoder == "clip_b16":
+        return EncoderName("clip_b16")
     family, _, rest = encoder.partition(":")
     model, _, weights = rest.partition("/")
     if family != "openclip" or not model.strip() or not weights.strip() or encoder != encoder.strip():
-        raise ValueError(f"{encoder!r} names no encoder: write 'starter', 'openclip:MODEL/TAG' or 'openclip:MODEL/PATH.pt'")
+        raise ValueError(f"{encoder!r} names no encoder: write 'starter', 'clip_b16', 'openclip:MODEL/TAG' or 'openclip:MODEL/PATH.pt'")
     is_file = weights.endswith(CHECKPOINTS)
     return EncoderName("openclip", model, "" if is_file else weights, weights if is_file else "")
 
@@ -132,15 +136,20 @@ def settle(encoder: str, precision: str, device: str, batch_size: int, weights: 
         raise ValueError(f"device is {device!r}; it can be cpu or cuda")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-    file = STARTER_WEIGHTS if name.family == "starter" else Path(name.file).absolute() if name.file else None
+    file = EMBEDDED.get(name.family) or (Path(name.file).absolute() if name.file else None)
     if name.file:
         encoder = f"openclip:{name.model}/{file}"
     if precision == "auto":
-        precision = "fp32" if name.family == "starter" else fast_precision(device)
+        precision = "fp32" if name.family in EMBEDDED else fast_precision(device)
     if file is not None and not weights and file.is_file():
-        stat = file.stat()
-        weights = content_hash(str(file), stat.st_size, stat.st_mtime_ns)
+        weights = hash_of(file)
     return Setup(encoder, precision, device, batch_size, weights)
+
+
+def hash_of(file: Path) -> str:
+    """First 16 digits of the SHA-256 of a file's content, which is read again only where the file changed."""
+    stat = file.stat()
+    return content_hash(str(file), stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
@@ -160,9 +169,9 @@ def fast_precision(device: str) -> str:
 
 
 def view_of(setup: Setup, scaled_decode: bool) -> Pixels:
-    """What an encoder looks at: `starter` a view of 224 pixels, open_clip the native picture, or one scaled while decoding."""
+    """What an encoder looks at: those of our own a view of 224 pixels, open_clip the native picture, or one scaled while decoding."""
     name = parse(setup.encoder)
-    if name.family == "starter":
+    if name.family in EMBEDDED:
         return Pixels(min_side=224)
     if not scaled_decode:
         return Pixels()
@@ -178,11 +187,15 @@ def load(setup: Setup) -> Encoder:
     Raises `MissingDependencyError` where weights or packages are missing, `UsageError` for settings that do not fit.
     """
     name = parse(setup.encoder)
-    if name.family == "starter":
+    if name.family in EMBEDDED:
         if setup.precision != "fp32" or setup.device != "cpu":
-            raise UsageError("The encoder 'starter' runs in fp32 on processors; leave precision and device at their defaults.")
-        if setup.weights != settle("starter", "fp32", "cpu", setup.batch_size, "").weights:
-            raise UsageError(f"This version's 'starter' has other weights than {setup.weights}. Leave the setting `weights` away.")
+            raise UsageError(f"The encoder {setup.encoder!r} runs in fp32 on processors; leave precision and device at their defaults.")
+        if setup.weights != hash_of(EMBEDDED[name.family]):
+            raise UsageError(f"This version's {setup.encoder!r} has other weights than {setup.weights}. Leave the setting `weights` away.")
+        if name.family == "clip_b16":
+            from operators.encoders.clip_b16 import ClipB16
+
+            return ClipB16()
         from operators.encoders.starter import Starter
 
         return Starter()
@@ -197,10 +210,17 @@ def load(setup: Setup) -> Encoder:
 
 
 def pull(encoder: str) -> Path:
-    """Fetch what an encoder lacks over the network; returns the weights' file. The one function that may download an encoder."""
+    """Fetch what an encoder lacks over the network; returns the weights' file. The one function that may download an encoder.
+
+    Raises `MissingDependencyError` for one that comes with a package which is not installed.
+    """
     name = parse(encoder)
+    if name.family == "clip_b16":
+        from operators.encoders.clip_b16 import tower_file
+
+        return tower_file()
     if name.family == "starter":
-        return STARTER_WEIGHTS
+        return EMBEDDED["starter"]
     from operators.encoders.openclip import download
 
     return Path(name.file) if name.file else download(name.model, name.tag)

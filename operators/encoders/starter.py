@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from manifests.errors import MissingDependencyError
-from operators.encoders import STARTER_WEIGHTS, Float32, UInt8
+from operators.encoders import EMBEDDED, Float32, UInt8
 from operators.encoders.checkpoint import read_checkpoint
 from operators.encoders.onnx_graph import POOLED, READ, SIDE, efficientnet_lite0, minilm
 from operators.encoders.vectors import unit
@@ -35,7 +35,7 @@ class Starter:
     name = "starter"
 
     def __init__(self) -> None:
-        with np.load(STARTER_WEIGHTS) as arrays:
+        with np.load(EMBEDDED["starter"]) as arrays:
             self._heads = {name: arrays[name].astype(np.float32) for name in arrays.files}
         self.dimension = self._heads["match_weight"].shape[1] + self._heads["looks_weight"].shape[1]
         self.logit_scale = float(self._heads["logit_scale"])

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from manifests.errors import MissingDependencyError, UsageError
-from operators.aigc_score import PROBES, SIGNALS, AigcScore
+from operators.aigc_score import SIGNALS, AigcScore, probe_file
 from operators.base import Batch
 from operators.encoders.vectors import EMBEDDING
 
@@ -68,4 +68,4 @@ def test_the_shipped_probe_fits_the_shipped_starter():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     got = run(batch(vectors.tolist(), ["photo"] * 5, texture_loss=[1.5] * 5, moire=[8.0] * 5))["aigc_score"].to_pylist()
     assert all(0 <= value <= 1 for value in got)
-    assert PROBES["starter"].stat().st_size < 20_000
+    assert probe_file("starter", "auto").stat().st_size < 20_000

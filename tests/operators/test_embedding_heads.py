@@ -16,7 +16,7 @@ from operators.aesthetic import Aesthetic, folded, pull_head
 from operators.base import Batch
 from operators.clip_score import ClipScore
 from operators.concept import Concept, best, default_names
-from operators.encoders import STARTER_WEIGHTS
+from operators.encoders import EMBEDDED
 from operators.encoders.vectors import EMBEDDING, lists, matrix, unit
 from operators.image_embedding import ImageEmbedding
 from operators.plugins import configure
@@ -85,7 +85,7 @@ def test_clip_score_equals_the_definition_row_by_row(rows: list[Any], cut: int) 
 @pytest.fixture(scope="module")
 def aesthetic_head(tmp_path_factory: pytest.TempPathFactory) -> Aesthetic:
     """A head of the size of `starter`'s embeddings, from a file."""
-    with np.load(STARTER_WEIGHTS) as arrays:
+    with np.load(EMBEDDED["starter"]) as arrays:
         size = arrays["match_weight"].shape[1] + arrays["looks_weight"].shape[1]
     path = tmp_path_factory.mktemp("head") / "head.npz"
     np.savez(path, weight=np.random.default_rng(0).normal(size=(1, size)), bias=np.array([5.0]))

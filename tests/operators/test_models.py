@@ -7,7 +7,7 @@ import pytest
 
 from manifests.errors import UsageError
 from operators import aesthetic, models
-from operators.encoders import STARTER_WEIGHTS, openclip
+from operators.encoders import EMBEDDED, openclip
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def served(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, digest
 def test_what_is_here(caches: Path) -> None:
     found = {model.name: model for model in models.models()}
     assert found["starter"].here
-    assert found["starter"].size == STARTER_WEIGHTS.stat().st_size
+    assert found["starter"].size == EMBEDDED["starter"].stat().st_size
+    assert found["clip_b16"].here == found["CLIP ViT-B/16 pictures"].here
     assert {"all-MiniLM-L6-v2", "efficientnet-lite0", "open_nsfw", "PP-OCR", "MTCNN"} <= set(found)
     assert all(model.here == (model.size is not None) for model in found.values())
     assert all(model.licence for model in found.values())
@@ -95,4 +96,4 @@ def test_what_cannot_be_fetched(caches: Path, name: str, message: str) -> None:
 
 
 def test_starter_is_always_here() -> None:
-    assert models.fetch("starter") == STARTER_WEIGHTS
+    assert models.fetch("starter") == EMBEDDED["starter"]

@@ -1,0 +1,61 @@
+"""Scores turned into probabilities, and how far off these are; used by train_aigc_score.py. Both sides count alike, whatever their size."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+
+
+def platt(scores: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """Slope and offset that turn scores into probabilities, both sides counted alike (Platt 1999).
+
+    The penalty on the slope is the one under which five folds find the rest likeliest: of few pictures that scores hardly tell apart
+    comes a slope near nothing, not a steep one by chance.
+    """
+    middle, spread = scores.mean(), scores.std() + 1e-9
+    x, folds = ((scores - middle) / spread)[:, None], StratifiedKFold(5, shuffle=True, random_state=0)
+
+    def model(strength: float) -> Any:
+        return LogisticRegression(C=strength, class_weight="balanced")
+
+    def surprise(strength: float) -> float:
+        shares = np.empty(len(x))
+        for train, rest in folds.split(x, generated):
+            shares[rest] = model(strength).fit(x[train], generated[train]).predict_proba(x[rest])[:, 1]
+        return float(log_loss(generated, shares, sample_weight=np.where(generated, 1 / generated.mean(), 1 / (1 - generated.mean()))))
+
+    chosen = model(min((10.0**k for k in range(-5, 2)), key=surprise)).fit(x, generated)
+    slope = chosen.coef_[0, 0] / spread
+    return float(slope), float(chosen.intercept_[0] - slope * middle)
+
+
+def probabilities(scores: np.ndarray, generated: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Of all pictures, calibrated on the ``known`` ones."""
+    slope, offset = platt(scores[known], generated[known])
+    return sigmoid(slope * scores + offset)
+
+
+def calibration_error(shares: np.ndarray, generated: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error (Guo et al. 2017), both sides counted alike."""
+    weight = np.where(generated, 0.5 / max(generated.sum(), 1), 0.5 / max((~generated).sum(), 1))
+    place = np.minimum((shares * bins).astype(int), bins - 1)
+    inside = [place == b for b in range(bins)]
+    return float(sum(abs((weight * (shares - generated))[i].sum()) for i in inside))
+
+
+def perfect_error(shares: np.ndarray, generated: np.ndarray) -> float:
+    """What `calibration_error` would be of so few pictures if they came out as ``shares`` says: mean of 200 draws."""
+    random, count = np.random.default_rng(0), len(shares)
+    weight = np.where(generated, 0.5 / generated.sum(), 0.5 / (~generated).sum())
+
+    def draw(chances: np.ndarray, size: int) -> np.ndarray:
+        return shares[random.choice(count, size, p=weight * chances / (weight * chances).sum())]
+
+    made, side = int(generated.sum()), np.sort(generated)[::-1]
+    return float(np.mean([calibration_error(np.r_[draw(shares, made), draw(1 - shares, count - made)], side) for _ in range(200)]))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-x)))
