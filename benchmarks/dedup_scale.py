@@ -119,9 +119,9 @@ def peer_search(tool: str, size: int, radius: int, environments: Path, scratch: 
     return found
 
 
-GROWTH = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
-AT_ONCE = {"faiss": 300_000}
-"""All pairs at once: more would take hours."""
+GROWTH = (1_000, 3_000, 10_000, 30_000, 50_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+AT_ONCE = {"faiss": 300_000, "imagededup": 50_000}
+"""Their time grows with the square of the hashes: the next size takes more than ten minutes (imagededup), or is known by then."""
 
 
 def growth(options: argparse.Namespace, scratch: Path, check: Checks) -> None:

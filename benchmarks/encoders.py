@@ -234,7 +234,7 @@ def openclip() -> Iterator[dict[str, Any]]:
     import torch
 
     torch.set_num_threads(THREADS)
-    files = [encode(picture(640, 480, seed), "JPEG", quality=90) for seed in range(16)] * 3
+    files = [encode(picture(640, 480, seed), "JPEG", quality=90) for seed in range(16)] * 12
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
         torch.save(open_clip.create_model("ViT-B-32").state_dict(), f"{folder}/model.pt")

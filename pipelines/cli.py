@@ -103,6 +103,8 @@ def main() -> None:
     except Exception as error:
         if debugging():
             raise
+        if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which few commands load
+            _end("the query needs more than the half of this machine's memory that DuckDB may use. Ask on a machine with more.", 3)
         _end(f"unexpected {type(error).__name__}: {error}. Finished work is stored. --debug shows where it happened.", 3)
 
 
