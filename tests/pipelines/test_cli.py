@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -129,6 +130,19 @@ def test_sql_formats(goldsieve: Invoke, home: Path) -> None:
     assert pq.read_table(target).num_rows == 2
     assert goldsieve("sql", home / "lake", query, "--format", "parquet").code == 2
     assert "more rows" in goldsieve("sql", home / "lake", "select * from wide", "--limit", 1).out
+
+
+def test_a_query_without_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def query(**_: object) -> None:
+        with duckdb.connect() as connection:
+            connection.execute("SET memory_limit = '1MB'; SET max_temp_directory_size = '0B'")
+            connection.execute("CREATE TABLE t AS SELECT range AS a, hash(range) AS b FROM range(10000000)")
+
+    monkeypatch.setattr(cli, "app", query)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 3
+    assert "half of this machine's memory" in capsys.readouterr().err
 
 
 def test_too_many_failures_end_with_code_1_and_retry_mends(goldsieve: Invoke, home: Path) -> None:
