@@ -13,9 +13,9 @@ _GRID, _LINE = types.Array(types.float32, 2, "C"), types.Array(types.float64, 1,
 BLOCK = 8
 
 
-def _grain(gray: Any) -> Any:
-    """Six numbers of every block of 8 x 8 pixels inside a margin of one, as (rows, columns, 6): mean luma, its deviation, its range, the
-    range of the four means of 4 x 4, and mean and most of the absolute Laplacian."""
+def _block_numbers(gray: Any) -> Any:
+    """The numbers of `operators.blocks.Blocks`, in that order, of every block of 8 x 8 pixels inside a margin of one; (rows, columns, 6)
+    so that a block is written at once."""
     rows, columns = (gray.shape[0] - 2) // BLOCK, (gray.shape[1] - 2) // BLOCK
     found = np.zeros((rows, columns, 6), np.float32)
     quarter = np.zeros(4, np.int64)
@@ -50,11 +50,11 @@ def _grain(gray: Any) -> Any:
     return found
 
 
-grain = compiled(_grain, types.Array(types.float32, 3, "C")(_PLANE), nogil=True)
+block_numbers = compiled(_block_numbers, types.Array(types.float32, 3, "C")(_PLANE), nogil=True)
 
 
 def _skin(rgb: Any) -> Any:
-    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `grain` looks at."""
+    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `block_numbers` looks at."""
     rows, columns = (rgb.shape[0] - 2) // BLOCK, (rgb.shape[1] - 2) // BLOCK
     found = np.zeros((rows, columns), np.float32)
     for i in range(rows):

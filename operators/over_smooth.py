@@ -4,8 +4,7 @@ A sensor and the world leave grain on every surface that is not clipped; filters
 it away, while shading and edges stay. So the grain is measured where there is shading (means of 4 x 4 pixels differ by 1.5 to 8
 levels), and only in regions of 64 x 64 pixels that are in focus: somewhere in them an edge is as sharp as pixels allow, the Laplacian
 reaching six tenths of the step. What is out of focus has no grain either, but no sharp edges. The grain of a block of 8 x 8 is its mean
-absolute Laplacian, the noise estimate of Immerkaer (1996), which a plane shading does not change; the calmest fifth of the blocks speaks
-for the picture.
+absolute Laplacian (Immerkaer 1996), which a plane shading does not change; the calmest fifth of the blocks speaks for the picture.
 """
 
 import math
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from operators.base import BatchFn, Gray, Pixels, Reads, Row, Scope, field, per_row
+from operators.blocks import Blocks, Bools, Float32, blocks_of
 from operators.tiles import cut
 
 PIXELS, LUMA = Pixels(), Gray()
@@ -28,9 +27,6 @@ GRAINY, WAXY = 3.5, 1.1  # levels of grain at the scores 0 and 1
 CALMEST = 0.2
 LEAST = 20  # blocks with shading, below which nothing is said
 SKIN_SHARE = 0.02
-
-Float32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -61,14 +57,14 @@ class OverSmooth:
 
 
 def measure(row: Row) -> dict[str, Any]:
-    from operators.artifact_loops import grain, skin
+    from operators.artifact_loops import skin
 
     calm, asked, skins = [np.zeros(0, np.float32)], [np.zeros(0, bool)], [np.zeros(0, bool)]
     faces = [np.zeros(0, bool)]
     for gray, rgb in zip(cut(row.view(LUMA)), cut(row.view(PIXELS)), strict=True):
-        blocks = grain(gray)
+        blocks = blocks_of(gray)
         shaded, covered = is_shaded(blocks), skin(rgb) >= 0.5
-        calm.append(blocks[..., 4].ravel())
+        calm.append(blocks.grain.ravel())
         asked.append((shaded & in_focus(blocks, REGION)).ravel())
         skins.append(covered.ravel())
         faces.append((shaded & covered & in_focus(blocks, FACE)).ravel())
@@ -80,25 +76,18 @@ def measure(row: Row) -> dict[str, Any]:
     }
 
 
-def is_shaded(blocks: Float32) -> Bools:
-    """Blocks that are not clipped and have shading inside. ``blocks``: what `artifact_loops.grain` gives."""
-    found: Bools = is_open(blocks) & (blocks[..., 3] > 1.5) & (blocks[..., 3] < 8)
-    return found
+def is_shaded(blocks: Blocks) -> Bools:
+    """Blocks that are not clipped and have shading inside."""
+    return blocks.open & (blocks.shading > 1.5) & (blocks.shading < 8)
 
 
-def is_open(blocks: Float32) -> Bools:
-    """Blocks that are neither black nor white, where grain is cut off."""
-    found: Bools = (blocks[..., 0] > 16) & (blocks[..., 0] < 240)
-    return found
-
-
-def in_focus(blocks: Float32, side: int) -> Bools:
+def in_focus(blocks: Blocks, side: int) -> Bools:
     """Blocks of regions of ``side`` x ``side`` blocks that have sharp edges: the edge that a tenth surpass decides, of at least three."""
-    edge = is_open(blocks) & (blocks[..., 2] > EDGE)
+    edge = blocks.open & (blocks.span > EDGE)
     rows, columns = edge.shape[0], edge.shape[1]
     down, across = -(-rows // side), -(-columns // side)
     sharpness = np.full((down * side, across * side), np.inf, np.float32)  # infinite: no edge
-    sharpness[:rows, :columns][edge] = blocks[..., 5][edge] / blocks[..., 2][edge]
+    sharpness[:rows, :columns][edge] = blocks.bend[edge] / blocks.span[edge]
     regions = np.sort(sharpness.reshape(down, side, across, side).swapaxes(1, 2).reshape(down, across, -1), axis=-1)
     edges = np.isfinite(regions).sum(axis=-1)
     decides = np.take_along_axis(regions, np.round(0.9 * np.maximum(edges - 1, 0)).astype(int)[..., None], axis=-1)[..., 0]

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
+from operators.blocks import blocks_of
 from operators.tiles import cut
 
 LUMA = Gray()
@@ -54,13 +55,10 @@ class TextureLoss:
 
 
 def measure(row: Row) -> dict[str, Any]:
-    from operators.artifact_loops import grain
-
     ratios = [np.zeros(0, np.float32)]
     for gray in cut(row.view(LUMA)):
-        blocks = grain(gray)
-        mean, contrast, detail = blocks[..., 0], blocks[..., 1], blocks[..., 4]
-        asked = (contrast > CONTRAST[0]) & (contrast < CONTRAST[1]) & (mean > 16) & (mean < 240)
-        ratios.append((detail[asked] + 0.3) / (contrast[asked] + 0.3))
+        blocks = blocks_of(gray)
+        asked = blocks.open & (blocks.contrast > CONTRAST[0]) & (blocks.contrast < CONTRAST[1])
+        ratios.append((blocks.grain[asked] + 0.3) / (blocks.contrast[asked] + 0.3))
     found = np.concatenate(ratios)
     return {"texture_loss": max(NOISE - float(np.log2(np.quantile(found, SPEAKS))), 0.0) if len(found) >= LEAST else 0.0}
