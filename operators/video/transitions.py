@@ -152,9 +152,7 @@ def alike(a: Floats, b: Floats) -> bool:
 
 def correlation(a: Floats, b: Floats) -> float:
     """Pearson's; 0 where one is uniform."""
-    x, y = a - a.mean(), b - b.mean()
-    spread = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum()) / spread if spread > 1e-3 else 0.0
+    return float(_correlations(a[None], b[None])[0])
 
 
 def _correlations(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Floats:
