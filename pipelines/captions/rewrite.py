@@ -235,7 +235,7 @@ class _Rewriting:
         budget, done = self.budget, self.outcome
         tokens = budget.tokens_in + budget.tokens_out
         total = left = ""
-        if self.counting.done():
+        if self.counting.done() and self.counting.exception() is None:  # a lake that could not be asked costs the estimate alone
             waiting = self.counting.result()
             total = f" of {waiting:,}"
             left = f", {timedelta(seconds=round((waiting - done.samples) * seconds / max(done.samples, 1)))} left"
