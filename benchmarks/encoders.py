@@ -44,7 +44,7 @@ THREADS = 2
 
 def quality(name: str) -> Iterator[dict[str, Any]]:
     """Matching on Flickr8k's test split; style on held-out pictures."""
-    encoder = load(settle(name, "auto", "cpu", 16, ""))
+    encoder = load(settle(name))
     samples = [(at, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions) for at, data, captions in flickr("test")]
     owner = np.repeat(np.arange(len(samples)), [len(captions) for *_, captions in samples])
     captions = [caption for *_, found in samples for caption in found]
@@ -91,7 +91,7 @@ def styles(encoder: Encoder, known: Mapping[str, np.ndarray]) -> Iterator[dict[s
 def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
     """The aesthetic head beside LAION's over CLIP on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
     scores = laion_scores(embeddings(teacher), laion)
-    files, model, run = stored(), load(settle(encoder, "auto", "cpu", 16, "")), Aesthetic(encoder=encoder).open()
+    files, model, run = stored(), load(settle(encoder)), Aesthetic(encoder=encoder).open()
     names = [name for name in files if name.startswith("test/")]
 
     def ours(pictures: list[np.ndarray]) -> np.ndarray:
@@ -176,7 +176,7 @@ def speed(name: str) -> Iterator[dict[str, Any]]:
         **rate(lambda part: run(make_batch([{}] * len(part), part)), [files[i : i + 16] for i in range(0, 64, 16)] * 4),
     }
     captions = [caption for _, _, found in flickr("test") for caption in found][:960]
-    encoder = load(settle(name, "auto", "cpu", 16, ""))
+    encoder = load(settle(name))
     yield {"what": f"{name}, captions a second", **rate(encoder.encode_texts, [captions[i : i + 32] for i in range(0, 960, 32)])}
 
 

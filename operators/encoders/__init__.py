@@ -124,7 +124,7 @@ def parse(encoder: str) -> EncoderName:
     return EncoderName("openclip", model, "" if is_file else weights, weights if is_file else "")
 
 
-def settle(encoder: str, precision: str, device: str, batch_size: int, weights: str) -> Setup:
+def settle(encoder: str, precision: str = "auto", device: str = "cpu", batch_size: int = 16, weights: str = "") -> Setup:
     """A `Setup` in which nothing is left open: where "auto" ends, a checkpoint's full path, the hash of its content.
 
     Raises `ValueError` for settings that name nothing.
