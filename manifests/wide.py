@@ -85,12 +85,18 @@ def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> 
     return used & names
 
 
-def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, keys: Mapping[str, str] | None = None) -> str:
+def wide_sql(
+    operators: list[CurrentOperator],
+    words: Set[str] | None = None,
+    keys: Mapping[str, str] | None = None,
+    samples: str = "samples",
+) -> str:
     """``SELECT`` of the view ``wide`` for these operators.
 
     ``words`` (lower case): leave out the tables none of whose columns is named here, with their columns: DuckDB must join
     them otherwise, because it cannot know that a key is there once. ``keys``: SQL lists of values by kind of key, and
-    ``ref`` and ``kept``, of some samples: only their rows are joined (see `wide_rows_sql`).
+    ``ref`` and ``kept``, of some samples: only their rows are joined (see `wide_rows_sql`). ``samples``: a table that has some
+    rows of the view of this name; the result has no others.
     """
     columns = wide_columns(operators)
     names = used_operators(operators, words)
@@ -103,7 +109,8 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
         select += _duplicates(names)
     select += ['s."error" AS sample_error', "s.source IN (SELECT source FROM protected) AS is_protected"]
     keys = keys or {}
-    samples = f"({samples_sql(keys['sample'], keys['ref'])})" if keys else "samples"
+    if keys:
+        samples = f"({samples_sql(keys['sample'], keys['ref'])})"
     joined.sort(key=lambda o: (list(FOLLOWS).index(o.name) if o.name in FOLLOWS else -1, o.name))  # those whose key needs others last
     joins = ""
     if words is None or words & {"tier", "failed_rules"}:
@@ -120,9 +127,9 @@ def wide_sql(operators: list[CurrentOperator], words: Set[str] | None = None, ke
     return "SELECT " + ",\n  ".join(select) + f"\nFROM {samples} s" + joins + "\nWHERE NOT s.vanished"
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, *texts: str) -> str:
+def narrow(connection: duckdb.DuckDBPyConnection, *texts: str, samples: str = "samples") -> str:
     """``wide`` as a subquery that has at least the columns named in pieces of SQL, joined from no more tables than these need."""
-    return f"({wide_sql(current_operators(connection), words_of(*texts))})"
+    return f"({wide_sql(current_operators(connection), words_of(*texts), samples=samples)})"
 
 
 def words_of(*texts: str) -> Set[str] | None:

@@ -21,8 +21,8 @@ from manifests import Lake, open_lake
 from manifests.address import LakeAddress
 from manifests.connection import ALIAS, id_list, identifier, quote
 from manifests.errors import SqlError, UsageError
-from manifests.wide import EVIDENCE, current_operators, narrow, wide_columns
-from quality.flat import flat_columns
+from manifests.wide import EVIDENCE, current_operators, wide_columns
+from quality.flat import copy_wide, flat_columns
 from quality.percentiles import places
 from quality.sql_guard import check_expression, check_order, check_query, relation_columns
 from quality.sql_tree import plain_message
@@ -87,9 +87,8 @@ class Gallery:
             lake = Lake(self.lake.address, cursor)
             version = lake.inputs_version(None)
             columns = flat_columns(lake)
-            select = ", ".join(map(identifier, columns))
             new = self._generation + 1
-            cursor.execute(f"CREATE TABLE served.wide_{new} AS SELECT {select} FROM {narrow(cursor, *columns)} ORDER BY sample_id")
+            copy_wide(cursor, f"served.wide_{new}", columns, ", ".join(map(identifier, columns)), "ORDER BY sample_id")
             # Percentiles are told of a fixed part: a glance at all the rows of all columns would take a second.
             cursor.execute(
                 f"CREATE TABLE served.part_{new} AS SELECT * FROM served.wide_{new} USING SAMPLE reservoir({PART} ROWS) REPEATABLE (7)"

@@ -22,7 +22,7 @@ from manifests.wide import EVIDENCE
 from quality import report_data as data
 from quality.caption_report import caption_part
 from quality.distributions import Distribution, distribution
-from quality.flat import FLAT, flatten, measures
+from quality.flat import FLAT, flattened, measures
 from quality.leaves import Leaf, leaves
 from quality.page import environment, short, short_address
 from quality.simulation import simulation
@@ -87,7 +87,18 @@ def render(
 
     ``draw`` makes the pictures; what it cannot draw becomes a placeholder with the reason. ``documented``: column -> (text, unit).
     """
-    kinds = flatten(lake)
+    with flattened(lake) as kinds:
+        return _page(lake, kinds, draw, title, documented, fragments)
+
+
+def _page(
+    lake: Lake,
+    kinds: Mapping[str, str],
+    draw: Draw,
+    title: str,
+    documented: Mapping[str, tuple[str, str]],
+    fragments: Sequence[Fragment],
+) -> str:
     bases, rules, recipe = data.tiering(lake)
     tiers = data.tier_counts(lake)
     order = [name for name in ("rejected", "bronze", *bases) if name in tiers] + (["no tier"] if "no tier" in tiers else [])

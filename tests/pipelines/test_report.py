@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from manifests import create_lake, open_lake
+from manifests.connection import identifier
 from pipelines.report import write_report
 from pipelines.thumbnails import Picture, thumbnail
+from quality.flat import copy_wide, flat_columns
 from quality.report import Fragment
 
 
@@ -200,3 +202,14 @@ def test_thumbnails_keep_shape_and_size(decided: Path) -> None:
         assert max(made.width, made.height) <= 64
         assert made.data
         assert made.data[8:12] == b"WEBP"
+
+
+def test_samples_are_joined_in_parts(decided: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any number of parts the copy has each sample once, with everything that ``wide`` says of it."""
+    with open_lake(decided / "lake") as lake:
+        columns = ", ".join(map(identifier, flat_columns(lake)))
+        wanted = lake.query(f"SELECT {columns} FROM wide ORDER BY sample_id")
+        monkeypatch.setattr("quality.flat.PART", wanted.num_rows // 7)
+        lake.connection.execute("ATTACH ':memory:' AS copied")
+        copy_wide(lake.connection, "copied.wide", flat_columns(lake), columns, "ORDER BY sample_id")
+        assert lake.query("SELECT * FROM copied.wide").equals(wanted)
