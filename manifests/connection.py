@@ -64,6 +64,8 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
         if address.data.startswith("s3://"):
             load_extension(connection, "aws")
             connection.execute(secret_sql())
+    else:  # the system keeps pages of local files; DuckDB's own copy of every file it reads grew with each commit of a long run
+        connection.execute("SET enable_external_file_cache = false")
     # A lake folder may have been moved or copied: its files are recorded relative to the data path.
     options = [f"DATA_PATH {quote(address.data)}", "OVERRIDE_DATA_PATH true"]
     if create:

@@ -209,3 +209,13 @@ def test_confined_sql_only_reads_the_lake(lake: Lake, sql: str) -> None:
         assert confined.value("SELECT count(*) FROM wide") == 1
         with pytest.raises(SqlError):
             confined.query(sql)
+
+
+def test_files_of_a_local_lake_are_not_kept_in_memory(lake: Lake) -> None:
+    """DuckDB's copies of them would grow with every commit of a long run."""
+    for i in range(3):
+        keys = [uuid.uuid4() for _ in range(1000)]
+        lake.commit([scores(lake, keys, [float(i)] * 1000)], "measure op")
+        assert lake.value("SELECT sum(score) FROM signal_op") == sum(range(i + 1)) * 1000
+    cached = lake.value("SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'EXTERNAL_FILE_CACHE'")
+    assert cached == 0
