@@ -74,22 +74,22 @@ skin = compiled(_skin, _GRID(_PIXELS), nogil=True)
 
 
 def _phases(gray: Any, across: bool, most: int) -> Any:
-    """Mean absolute difference (capped at ``most``) of neighbours, for each of 24 places along a row (or, ``across``, a column)."""
+    """Mean absolute difference (capped at ``most``) of neighbours, for each of 8 places along a row (or, ``across``, a column)."""
     height, width = gray.shape
-    sums, counts = np.zeros(24, np.int64), np.zeros(24, np.int64)
+    sums, counts = np.zeros(BLOCK, np.int64), np.zeros(BLOCK, np.int64)
     if across:
         for y in range(height - 1):
             line: Any = np.int64(0)
             for x in range(width):
                 step: Any = abs(np.int32(gray[y + 1, x]) - np.int32(gray[y, x]))
                 line += step if step < most else most
-            sums[y % 24] += line
-            counts[y % 24] += width
+            sums[y % BLOCK] += line
+            counts[y % BLOCK] += width
     else:
         for y in range(height):
             for x in range(width - 1):
-                sums[x % 24] += min(abs(np.int32(gray[y, x + 1]) - np.int32(gray[y, x])), most)
-                counts[x % 24] += 1
+                sums[x % BLOCK] += min(abs(np.int32(gray[y, x + 1]) - np.int32(gray[y, x])), most)
+                counts[x % BLOCK] += 1
     return sums / np.maximum(counts, 1)
 
 
