@@ -97,13 +97,13 @@ phases = compiled(_phases, _LINE(_PLANE, types.boolean, types.int64), nogil=True
 
 
 def _overshoot(gray: Any, least: int) -> Any:
-    """Overshoot on each side of every edge across rows, as a share of the edge's step; steps below ``least`` levels are left out.
+    """(Overshoot as a share of the edge's step, step) of each side of every edge across rows; steps below ``least`` levels are left out.
 
     An edge is where the central difference is largest along the row. Its two sides are the means of the pixels 6 to 8 away; the
     overshoot is how far the extreme of the pixels 1 to 4 away lies beyond. A side that is clipped, or still on its way to its level (it is
     no edge, but a slope), says nothing.
     """
-    found = np.empty(gray.size, np.float32)
+    found = np.empty((gray.size, 2), np.float32)
     count = 0
     for y in range(gray.shape[0]):
         line = gray[y]
@@ -123,16 +123,16 @@ def _overshoot(gray: Any, least: int) -> Any:
                     high = max(max(line[x + way], line[x + 2 * way]), max(line[x + 3 * way], line[x + 4 * way])) - bright
                     low = dark - min(min(line[x - way], line[x - 2 * way]), min(line[x - 3 * way], line[x - 4 * way]))
                     if bright < 235 and high >= -0.5:
-                        found[count] = high / step
+                        found[count, 0], found[count, 1] = high / step, step
                         count += 1
                     if dark > 20 and low >= -0.5:
-                        found[count] = low / step
+                        found[count, 0], found[count, 1] = low / step, step
                         count += 1
             before, here = here, after
     return found[:count]
 
 
-overshoot = compiled(_overshoot, types.Array(types.float32, 1, "C")(_PLANE, types.int64), nogil=True)
+overshoot = compiled(_overshoot, _GRID(_PLANE, types.int64), nogil=True)
 
 
 def _level_counts(rgb: Any) -> Any:

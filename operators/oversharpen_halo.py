@@ -16,7 +16,8 @@ from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
 from operators.tiles import UInt8, cut
 
 LUMA = Gray()
-STEPS = (60, 30)  # levels of an edge; the weaker ones where there are too few of the stronger
+WEAKEST, STRONG = 30, 60  # levels of an edge: below the first none is asked, from the second on all are
+SHARE = 0.6  # between the two: of the edge that a twentieth surpass, so that dark and faint pictures have strong edges too
 LEAST = 20  # sides of edges
 SPEAKS = 0.2
 
@@ -45,12 +46,13 @@ class OversharpenHalo:
 def measure(row: Row) -> dict[str, Any]:
     from operators.artifact_loops import overshoot
 
-    planes = [plane for tile in cut(row.view(LUMA)) for plane in (tile, turned(tile))]
-    for step in STEPS:
-        found = np.concatenate([np.zeros(0, np.float32), *(overshoot(plane, step) for plane in planes)])
-        if len(found) >= LEAST:
-            return {"oversharpen_halo": min(max(float(np.quantile(found, SPEAKS)), 0.0), 1.0)}
-    return {"oversharpen_halo": 0.0}
+    sides = [np.zeros((0, 2), np.float32)]
+    for tile in cut(row.view(LUMA)):
+        sides += [overshoot(plane, WEAKEST) for plane in (tile, turned(tile))]
+    swing, step = np.concatenate(sides).T
+    if len(step):
+        swing = swing[step > min(SHARE * float(np.quantile(step, 0.95)), STRONG)]
+    return {"oversharpen_halo": min(max(float(np.quantile(swing, SPEAKS)), 0.0), 1.0) if len(swing) >= LEAST else 0.0}
 
 
 def turned(tile: UInt8) -> UInt8:
