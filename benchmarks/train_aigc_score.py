@@ -7,12 +7,10 @@ Needs the evaluation data folder ../shared/data. ``--art``: a folder of drawings
 that are no photographs; docs/aigc.md names the Debian packages that were used. Backbone features are cached, so after
 `starter` itself was trained anew this takes seconds. `clip_b16` is slow, so it sees fewer copies and fewer pictures.
 
-Both sides are treated alike, so that no format, size, shape or resizing can tell them apart: a random crop of a random shape, reduced to a
-side that both have, saved as JPEG, WebP or PNG of a random quality. Tests are squares of 256 pixels in JPEG of quality 90.
+Where the pictures come from, and how both sides are made alike: aigc_pictures.py.
 """
 
 import argparse
-import io
 import itertools
 import json
 import zlib
@@ -26,10 +24,8 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks.aigc_defects import packaged
+from benchmarks.aigc_pictures import COPIES, GENERATED, TRAINED_ON, sources, tested, varied
 from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
-from benchmarks.starter_data import flickr
-from manifests.errors import MediaError
 from operators.aigc_score import SIGNALS, probe_file
 from operators.base import Pixels
 from operators.encoders import EMBEDDED, hash_of, load, settle
@@ -39,77 +35,7 @@ from operators.media import Media
 from operators.style import STYLES, head, softmax
 from operators.testing import MediaRow, picture
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
-GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comfyui")}
-SIDES = (200, 256, 320, 384, 448)
-COPIES = {"starter": 6, "clip_b16": 1}
-"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, which are only tested on."""
-FLICKR, ART = {"starter": 1500, "clip_b16": 200}, {"starter": 400, "clip_b16": 150}
-TRAINED_ON = ("photos", "packaged", "flickr")
 WORK = Path("/tmp/aigc")
-
-
-def sources(art: Path | None, encoder: str) -> Iterator[tuple[str, str, Image.Image]]:
-    """(name, group, picture): a generator's family, or where real pictures come from."""
-    folders = [(folder, family) for folder, family in GENERATED.items()] + [
-        ("photos", "photos"),
-        ("aigc/matched/real", "coco"),
-        ("quality", "photos"),
-    ]
-    for folder, group in folders:
-        for path in sorted((DATA / folder).iterdir()):
-            if (image := opened(path.read_bytes())) is not None:
-                yield f"{folder}/{path.name}", group, image
-    for i, (name, data, _) in enumerate(flickr("train")):
-        if i < FLICKR[encoder] and (image := opened(data)) is not None:
-            yield name, "flickr", image
-    yield from ((name, "packaged", Image.fromarray(pixels)) for name, pixels in packaged())
-    found = sorted(p for p in art.rglob("*") if p.suffix.lower() in (".jpg", ".png", ".webp")) if art else []
-    chosen = sorted(found, key=lambda p: zlib.crc32(p.name.encode()))
-    count = 0
-    for path in chosen:
-        if count == ART[encoder] or path.stat().st_size < 30_000:
-            continue
-        image = opened(path.read_bytes())
-        if image is not None and min(image.size) >= 256:
-            count += 1
-            yield f"art/{path.name}", "art", image
-
-
-def opened(data: bytes) -> Image.Image | None:
-    try:
-        return Image.fromarray(np.asarray(Media(data).view(Pixels(1024))))
-    except MediaError:
-        return None
-
-
-def varied(image: Image.Image, name: str, copy: int) -> bytes:
-    """A training copy; the same treatment whoever made the picture."""
-    random = np.random.default_rng(zlib.crc32(f"{name}#{copy}".encode()))
-    width, height = image.size
-    shape, area = np.exp(random.uniform(-0.35, 0.35)), random.uniform(0.7, 1.0)
-    w = min(width, height * shape) * area**0.5
-    h = w / shape
-    left, top = random.uniform(0, width - w), random.uniform(0, height - h)
-    side = min(random.choice(SIDES), int(min(w, h)))
-    scale = side / min(w, h)
-    way = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)[random.integers(3)]
-    small = image.resize((round(w * scale), round(h * scale)), way, box=(left, top, left + w, top + h))
-    quality, kind = int(random.integers(55, 96)), random.random()
-    return encoded(small, *(("JPEG", quality) if kind < 0.65 else ("WEBP", quality) if kind < 0.85 else ("PNG", 0)))
-
-
-def tested(image: Image.Image) -> bytes:
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return encoded(image.resize((256, 256), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)), "JPEG", 90)
-
-
-def encoded(image: Image.Image, kind: str, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": quality} if quality else {}))
-    return buffer.getvalue()
 
 
 def signals(data: bytes) -> list[float]:

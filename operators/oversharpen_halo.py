@@ -26,7 +26,8 @@ SPEAKS = 0.2
 class OversharpenHalo:
     """Overshoot beside strong edges that a fifth of their sides stay below, as a share of the edge's step.
 
-    Photographs have 0 to 0.12, as cameras sharpen too; visible halos begin about there. 0 where there are too few strong edges. How often it is wrong: docs/aigc.md.
+    Photographs have 0 to 0.12, as cameras sharpen too; visible halos begin about there. 0 where there are too few strong edges. How often
+    it is wrong: docs/aigc.md.
     """
 
     name, version = "oversharpen_halo", "3"
@@ -34,7 +35,7 @@ class OversharpenHalo:
     gpus = 0.0
     reads = Reads(views=(LUMA,))
     adds = pa.schema(
-        [field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step, lower fifth; photographs below 0.12", "0-1")]
+        [field("oversharpen_halo", pa.float32(), "overshoot beside strong edges over their step; photographs below 0.12", "0-1")]
     )
 
     def open(self) -> BatchFn:

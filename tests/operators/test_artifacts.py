@@ -94,6 +94,24 @@ def test_noise_is_no_defect():
     assert score("moire", noise) < 14
 
 
+@pytest.mark.parametrize("top", [0, 1])
+@pytest.mark.parametrize("left", [0, 1])
+def test_doubling_is_found_at_every_crop(photograph, top, left):
+    cropped = doubled(photograph, 2)[top:, left:]
+    assert score("upsampling_grid", cropped) > 0.1
+    assert score("upsampling_grid", cropped, "JPEG", quality=90) > 0.1
+
+
+def test_compression_alone_is_no_grid(photograph):
+    assert score("upsampling_grid", photograph, "JPEG", quality=50) < 0.1
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.4])
+def test_halos_are_found_in_faint_pictures_too(photograph, contrast):
+    faint = (60 + contrast * (photograph.astype(float) - 60).clip(-60)).clip(0, 255).astype(np.uint8)
+    assert score("oversharpen_halo", faint) < 0.13 < score("oversharpen_halo", sharpened(faint, 2))
+
+
 def test_skin_is_told_apart():
     random = np.random.default_rng(0)
     x = np.mgrid[:300, :400][1]

@@ -194,7 +194,7 @@ GOOD = {
     "moire": 8.0,
     "upsampling_grid": 0.02,
     "banding": 0.2,
-    "oversharpen_halo": 0.2,
+    "oversharpen_halo": 0.05,
 }
 BAD = {
     "aigc_strength": "strong",
