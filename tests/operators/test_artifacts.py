@@ -109,7 +109,7 @@ def test_compression_alone_is_no_grid(photograph):
 @pytest.mark.parametrize("contrast", [1.0, 0.4])
 def test_halos_are_found_in_faint_pictures_too(photograph, contrast):
     faint = (60 + contrast * (photograph.astype(float) - 60).clip(-60)).clip(0, 255).astype(np.uint8)
-    assert score("oversharpen_halo", faint) < 0.13 < score("oversharpen_halo", sharpened(faint, 2))
+    assert score("oversharpen_halo", faint) < 0.13 < score("oversharpen_halo", sharpened(faint, 3))
 
 
 def test_skin_is_told_apart():
