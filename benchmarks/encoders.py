@@ -26,7 +26,9 @@ import pyarrow as pa
 from PIL import Image, ImageFilter
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_data import drawn, flickr, held_out, pixels_of, stored, style_of
+from benchmarks.starter_data import flickr, pixels_of, stored
+from benchmarks.starter_drawings import drawn
+from benchmarks.starter_labels import held_out, style_of
 from benchmarks.train_starter import laion_scores
 from operators.aesthetic import Aesthetic
 from operators.base import Batch, BatchFn

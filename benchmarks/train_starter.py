@@ -19,7 +19,9 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_data import by_name, drawn, flickr, held_out, names, pixels_of, stored, style_of
+from benchmarks.starter_data import flickr, names, pixels_of, stored
+from benchmarks.starter_drawings import drawn
+from benchmarks.starter_labels import held_out, style_of
 from manifests.errors import MediaError
 from operators.encoders import EMBEDDED
 from operators.encoders.onnx_graph import POOLED
@@ -47,13 +49,13 @@ def image_features(work: Path) -> tuple[np.ndarray, dict[str, int], np.ndarray]:
         files = stored()
         found = ranges(files)
         side, rows = ImageSide(found), {}
-        for name in names(files, mirrored=False):
+        for name in names(files):
             with suppress(MediaError):
                 rows[name] = side.features([pixels_of(name, files)])[0]
         rows |= {name: side.features([pixels])[0] for name, pixels in drawn()}
         np.savez(path, ranges=found, names=np.array(list(rows)), x=np.array(list(rows.values()), np.float32))
     with np.load(path) as kept:
-        return kept["ranges"], by_name(kept["names"]), kept["x"]
+        return kept["ranges"], {str(name): i for i, name in enumerate(kept["names"])}, kept["x"]
 
 
 def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +174,7 @@ def taught(
     with torch.no_grad():
         places = {name: functional.normalize(left(row), dim=0) for name, row in seen.items()}
         unknown, paired = torch.full((MATCH,), torch.nan), set(train)
-        more = [name for name in places if name in index and name not in paired and not held_out(name)]
+        more = [name for name in places if name in index and name not in paired and not name.startswith("val/") and not held_out(name)]
         return Teacher(
             torch.stack([places.get(name, unknown) for name in train]),
             functional.normalize(right(texts), dim=1)[own],
