@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.starter_data import drawn, names, pixels_of, stored
+from benchmarks.starter_data import names, pixels_of, stored
+from benchmarks.starter_drawings import drawn
 from manifests.errors import MediaError
 from operators.encoders.clip_b16 import prepared, tower, tower_file
 
@@ -22,13 +23,14 @@ SPOILT = 83
 
 
 def wanted(files: Mapping[str, bytes | Path]) -> list[str]:
-    """Names in the order in which they are looked at: what is tested, all of Flickr8k's pictures, all others, degraded copies. Those of
-    drawings are in no file."""
+    """Names in the order in which they are looked at: what is tested, all of Flickr8k's pictures, all others, crops, degraded copies.
+    Those of drawings are in no file."""
     test, train, val = ([name for name in files if name.startswith(split)] for split in ("test/", "train/", "val/"))
     copies = [f"{name}#{kind}" for name in test[:SPOILT] for kind in ("blur", "jpeg")]
     others = [name for name in files if not name.startswith(("test/", "val/", "train/"))]
-    degraded = (name for name in (*names(others, mirrored=False), *names(train[::3], 1, mirrored=False)) if "#" in name)
-    return [*test, *copies, *train, *val, *others, *(name for name, _ in drawn()), *degraded]
+    crops = [name for name in names([*train, *others]) if name.endswith("#crop0")]
+    degraded = [name for name in (*names(others), *names(train[::3], 1)) if "#" in name and not name.endswith("#crop0")]
+    return [*test, *copies, *train, *val, *others, *(name for name, _ in drawn()), *crops, *degraded]
 
 
 def embeddings(work: Path) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_data import held_out, style_of
+from benchmarks.starter_labels import held_out, style_of
 from benchmarks.train_starter import folded, standardise, text_features
 from operators.encoders import EMBEDDED
 from operators.style import STYLES

@@ -19,7 +19,9 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_data import by_name, drawn, flickr, held_out, names, pixels_of, stored, style_of
+from benchmarks.starter_data import flickr, names, pixels_of, stored
+from benchmarks.starter_drawings import drawn
+from benchmarks.starter_labels import held_out, style_of
 from manifests.errors import MediaError
 from operators.encoders import EMBEDDED
 from operators.encoders.onnx_graph import POOLED
@@ -47,13 +49,13 @@ def image_features(work: Path) -> tuple[np.ndarray, dict[str, int], np.ndarray]:
         files = stored()
         found = ranges(files)
         side, rows = ImageSide(found), {}
-        for name in names(files, mirrored=False):
+        for name in names(files):
             with suppress(MediaError):
                 rows[name] = side.features([pixels_of(name, files)])[0]
         rows |= {name: side.features([pixels])[0] for name, pixels in drawn()}
         np.savez(path, ranges=found, names=np.array(list(rows)), x=np.array(list(rows.values()), np.float32))
     with np.load(path) as kept:
-        return kept["ranges"], by_name(kept["names"]), kept["x"]
+        return kept["ranges"], {str(name): i for i, name in enumerate(kept["names"])}, kept["x"]
 
 
 def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +174,7 @@ def taught(
     with torch.no_grad():
         places = {name: functional.normalize(left(row), dim=0) for name, row in seen.items()}
         unknown, paired = torch.full((MATCH,), torch.nan), set(train)
-        more = [name for name in places if name in index and name not in paired and not held_out(name)]
+        more = [name for name in places if name in index and name not in paired and not name.startswith("val/") and not held_out(name)]
         return Teacher(
             torch.stack([places.get(name, unknown) for name in train]),
             functional.normalize(right(texts), dim=1)[own],
@@ -189,12 +191,13 @@ def folded(name: str, layer: torch.nn.Linear, mean: torch.Tensor, scale: torch.T
 
 
 def train_looks(
-    index: dict[str, int], images: np.ndarray, match: dict[str, torch.Tensor], scores: dict[str, float]
+    index: dict[str, int], images: np.ndarray, match: dict[str, torch.Tensor], scores: dict[str, float], clip: dict[str, np.ndarray]
 ) -> dict[str, torch.Tensor]:
     """The second part of the embedding, with the aesthetic and the style head on top of the whole, trained together.
 
     Aesthetic: squared error against the teacher, and a degraded copy must score at least 0.5 below its original.
-    Style: cross-entropy, each class weighted by the inverse of its size.
+    Style: cross-entropy, each class weighted by the inverse of its size. Besides, a linear layer that is not kept must find the teacher's
+    embedding in the whole, so that this part carries what CLIP sees and the match does not need, for probes to come.
     """
     torch.manual_seed(SEED)
     usable = {name: i for name, i in index.items() if not held_out(name) and not name.startswith("val/")}
@@ -215,7 +218,11 @@ def train_looks(
     styled = [(i, style_of(name)) for name, i in usable.items() if style_of(name) is not None]
     styled_at, styled_as = (torch.tensor(values) for values in zip(*styled, strict=True))
     counts = torch.bincount(styled_as, minlength=len(STYLES)).clamp_min(1)
-    optimiser = torch.optim.AdamW([*layer.parameters(), *aesthetic.parameters(), *style.parameters()], lr=1e-3, weight_decay=0.1)
+    mimic = torch.nn.Linear(MATCH + LOOKS, 512)
+    views = torch.from_numpy(np.stack([clip[name] for name in rated])) if rated else torch.empty(0, 512)
+    views = views - views.mean(0)
+    layers = (layer, aesthetic, style, mimic)
+    optimiser = torch.optim.AdamW([p for one in layers for p in one.parameters()], lr=1e-3, weight_decay=0.1)
     steps = 1500
 
     def embed(at: torch.Tensor) -> torch.Tensor:
@@ -229,8 +236,9 @@ def train_looks(
         loss = torch.zeros(())
         if len(rated):
             some = torch.randint(0, len(rated), (128,))
-            found = aesthetic(embed(rated_at[some]))[:, 0]
-            loss = loss + functional.mse_loss(found, rated_score[some])
+            whole = embed(rated_at[some])
+            loss = loss + functional.mse_loss(aesthetic(whole)[:, 0], rated_score[some])
+            loss = loss + 1 - functional.cosine_similarity(mimic(whole), views[some]).mean()
             pair = pairs[torch.randint(0, len(pairs), (128,))]
             low, high = aesthetic(embed(pair[:, 0]))[:, 0], aesthetic(embed(pair[:, 1]))[:, 0]
             loss = loss + functional.relu(0.5 - (high - low)).mean()
@@ -265,7 +273,7 @@ def main() -> None:
     owners, texts = text_features(args.work)
     clip = embeddings(args.teacher) if args.teacher else {}
     heads = train_match(index, images, owners, texts, clip)
-    heads |= train_looks(index, images, heads, laion_scores(clip, args.laion) if args.laion else {})
+    heads |= train_looks(index, images, heads, laion_scores(clip, args.laion) if args.laion else {}, clip)
     write({**heads, "ranges": torch.from_numpy(found)}, args.out)
     print(json.dumps({"pictures": len(index), "captions": len(texts), "taught": len(clip), "bytes": args.out.stat().st_size}))
 

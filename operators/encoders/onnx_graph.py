@@ -79,8 +79,8 @@ class Graph:
 def efficientnet_lite0(weights: Weights, ranges: npt.NDArray[np.float32] | None = None) -> Any:
     """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excitation, ReLU6) and averages over its maps.
 
-    Input ``pictures``: uint8 (n, 224, 224, 3). Outputs: for each of the maps `POOLED` its average, float32 (n, channels); without
-    ``ranges`` also every value that they are about. ``weights``: the names of efficientnet_lite_pytorch.
+    Input ``pictures``: uint8 (n, side, side, 3), the side a multiple of 32. Outputs: for each of the maps `POOLED` its average, float32
+    (n, channels); without ``ranges`` also every value that they are about. ``weights``: the names of efficientnet_lite_pytorch.
 
     ``ranges``, float32 (values, 2): lowest and highest value of the blocks' projections and sums, in order. With them the network
     computes in 8-bit integers (Jacob et al. 2018), which takes a processor with AVX2 about 60 % of the time: pixels as they are,
@@ -147,7 +147,7 @@ def efficientnet_lite0(weights: Weights, ranges: npt.NDArray[np.float32] | None 
         x = maps[i] = y if plain else linear(graph.node("Add", x, y))
     maps[-1] = convolution(x, "_conv_head", "_bn1")
     outputs = [graph.node("ReduceMean", maps[i], axes=[2, 3], keepdims=0) for i in POOLED]
-    return graph.session({"pictures": (TensorProto.UINT8, ["n", SIDE, SIDE, 3])}, outputs + ([] if ranges is not None else watched))
+    return graph.session({"pictures": (TensorProto.UINT8, ["n", "height", "width", 3])}, outputs + ([] if ranges is not None else watched))
 
 
 def blocks_of(weights: Weights) -> int:
