@@ -42,7 +42,7 @@ class Shots:
     flashes: bool = True
     gradual: bool = True
 
-    name, version = "shots", "2"
+    name, version = "shots", "3"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     adds = pa.schema(

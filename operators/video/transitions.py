@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float32]
 
 HALF_SECONDS = (0.14, 0.22, 0.34, 0.5, 0.75, 1.1, 1.5)
 """Half lengths of the windows in which dissolves are looked for."""
+SHIFTS = 8
+"""Windows are shifted by this part of their half length, which still leaves several around each dissolve."""
 CHUNK = 4096
 MOTION_CONTENT, MOTION_RATIO = 22.0, 1.8
 """Least content value of a cut next to fast motion, and over the mean of the two frames on either side."""
@@ -209,21 +211,21 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
     flat = track.thumbs.reshape(count, -1)
     found: list[_Ramp] = []
     for half in sorted({max(3, round(s * fps)) for s in HALF_SECONDS}):
-        for start in range(half, count - half, CHUNK):
-            stop = min(start + CHUNK, count - half)
-            if stop <= start:
-                continue
-            # Whole numbers of 8 and 16 bits: this looks at every frame, once for each length.
-            a, b = flat[start - half : stop - half], flat[start + half : stop + half]
-            distance = cv2.absdiff(a, b).sum(axis=1, dtype=np.uint32) / a.shape[1]
+        step = max(1, half // SHIFTS)
+        for start in range(half, count - half, CHUNK * step):
+            stop = min(start + CHUNK * step, count - half)
+            windows = [flat[start + d : stop + d : step] for d in (-half, 0, half)]
+            # Whole numbers of 8 and 16 bits: this looks at every frame, for several of the lengths.
+            distance = cv2.absdiff(windows[0], windows[2]).sum(axis=1, dtype=np.uint32) / flat.shape[1]
             likely = np.flatnonzero(distance >= 14)
             if not len(likely):
                 continue
-            a, b, middle = a[likely].astype(np.int16), b[likely].astype(np.int16), flat[start:stop][likely].astype(np.int16)
-            off = np.abs(2 * middle - a - b).sum(axis=1, dtype=np.int32) / a.shape[1] / distance[likely]
+            a, middle, b = (pictures[likely].astype(np.int16) for pictures in windows)
+            off = np.abs(2 * middle - a - b).sum(axis=1, dtype=np.int32) / flat.shape[1] / distance[likely]
             mixed = np.flatnonzero(off <= 0.5)
             mixed = mixed[_correlations(a[mixed], b[mixed]) <= 0.6]  # else the same shot, lit otherwise
-            found += [ramp for i in mixed if (ramp := _fit(track, start + int(likely[i]), half, float(distance[likely[i]])))]
+            at = likely[mixed].tolist()
+            found += [ramp for i in at if (ramp := _fit(track, start + step * i, half, float(distance[i])))]
     found.sort(key=lambda r: r.residual)
     best: list[_Ramp] = []
     for ramp in found:
