@@ -26,6 +26,9 @@ BLOCK_ROWS = 2048
 FIRST_BLOCK_ROWS = 256
 VIDEO_BLOCK_ROWS = (4, 32)
 """Blocks grow from the first size to the full one, so that progress and commits start early."""
+LEFT = 8
+"""Towards the end a block has this part of what is left, so that workers end together: the last full one would keep one of two busy for
+seconds alone."""
 
 
 class WorkerDied(GoldsieveError):
@@ -59,12 +62,12 @@ class Engine(Protocol):
 
 
 def blocks(rows: pa.Table, sizes: tuple[int, int] = (FIRST_BLOCK_ROWS, BLOCK_ROWS)) -> Iterator[pa.Table]:
-    """Consecutive slices, growing from the first of the ``sizes`` to the second."""
+    """Consecutive slices, growing from the first of the ``sizes`` to the second and shrinking again at the end."""
     start, size = 0, sizes[0]
     while start < rows.num_rows:
         yield rows.slice(start, size)
         start += size
-        size = min(size * 2, sizes[1])
+        size = min(size * 2, sizes[1], max((rows.num_rows - start) // LEFT, sizes[0]))
 
 
 def sizes_for(task: Task) -> tuple[int, int]:

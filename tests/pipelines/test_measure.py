@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -22,7 +23,7 @@ from operators.image_quality import ImageQuality
 from operators.near_duplicates import NearDuplicates
 from operators.phash import PHash
 from pipelines import engine as engines
-from pipelines.engine import InlineEngine
+from pipelines.engine import BLOCK_ROWS, FIRST_BLOCK_ROWS, InlineEngine, blocks
 from pipelines.journal import noted
 from pipelines.measure import PassResult, measure
 from pipelines.passes import OperatorUse, plan_passes
@@ -297,3 +298,12 @@ m.measure(lake, [OperatorUse(PHash()), OperatorUse(ImageQuality())], e.InlineEng
             assert killed.value("SELECT count(*) - count(DISTINCT key) FROM signal_phash") == 0
             collect_garbage(killed)
             assert collect_garbage(killed, dry_run=True) == []
+
+
+@pytest.mark.parametrize("rows", [1, 256, 600, 5000, 50_000])
+def test_blocks_hold_every_row_once_and_end_small(rows: int) -> None:
+    cut = list(blocks(pa.table({"n": range(rows)})))
+    assert [n for block in cut for n in block["n"].to_pylist()] == list(range(rows))
+    sizes = [block.num_rows for block in cut]
+    assert max(sizes) <= BLOCK_ROWS
+    assert max(sizes[-5:]) <= max(FIRST_BLOCK_ROWS, rows // 8)
