@@ -29,7 +29,7 @@ class CaptionAgreement:
     """
 
     neighbours: int = 5
-    min_cosine: float = 0.5
+    min_cosine: float = 0.45
 
     name, version, gpus = "caption_agreement", "1", 0.0
     scope: ClassVar[Scope] = "corpus"
