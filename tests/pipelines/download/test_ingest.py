@@ -270,7 +270,14 @@ def test_ctrl_c_ends_cleanly(server: Server, write_list: WriteList, tmp_path: Pa
     server.latency = 0.05
     path = write_list([f"{server.url}/p/{n}.jpg" for n in range(400)])
     command = ingest_command(tmp_path, path, "allow_private=true", "concurrency=2", "shard_rows=200", "processes=2")
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     while server.hits.total() < 10 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
