@@ -25,11 +25,12 @@ def rank(rule: SetRule, at: str, source: str) -> str:
             room = f"(SELECT count(*) FROM {source} WHERE NOT {value})::HUGEINT * {billionths} // {BILLION - billionths}"
             return f"CASE WHEN {value} IS NULL THEN NULL WHEN {value} THEN {_place(rule, at)} <= {room} ELSE true END"
         case Shares():
-            # The scarcest value decides how many samples there can be: the largest n with share * n of each value at hand.
+            # The scarcest value decides how many samples there can be: the largest n with share * n of each value at hand. Half a
+            # billionth is taken off: two thirds, rounded up, would leave no place for two of three.
             wanted = ", ".join(f"({place}, {billionths}::HUGEINT)" for place, billionths in enumerate(_billionths(rule)) if billionths)
             held = f"(SELECT {value} AS place, count(*) AS n FROM {source} GROUP BY 1)"
             total = (
-                f"(SELECT min(coalesce(held.n, 0) * {BILLION}::HUGEINT // wanted.share) FROM (VALUES {wanted}) wanted(place, share) "
+                f"(SELECT min(coalesce(held.n, 0) * {2 * BILLION}::HUGEINT // (2 * wanted.share - 1)) FROM (VALUES {wanted}) wanted(place, share) "
                 f"LEFT JOIN {held} held ON held.place = wanted.place)"
             )
             share = f"(CASE {value} {' '.join(f'WHEN {place} THEN {b}' for place, b in enumerate(_billionths(rule)))} END)::HUGEINT"
