@@ -30,8 +30,8 @@ def rank(rule: SetRule, at: str, source: str) -> str:
             wanted = ", ".join(f"({place}, {billionths}::HUGEINT)" for place, billionths in enumerate(_billionths(rule)) if billionths)
             held = f"(SELECT {value} AS place, count(*) AS n FROM {source} GROUP BY 1)"
             total = (
-                f"(SELECT min(coalesce(held.n, 0) * {2 * BILLION}::HUGEINT // (2 * wanted.share - 1)) FROM (VALUES {wanted}) wanted(place, share) "
-                f"LEFT JOIN {held} held ON held.place = wanted.place)"
+                f"(SELECT min(coalesce(held.n, 0) * {2 * BILLION}::HUGEINT // (2 * wanted.share - 1)) "
+                f"FROM (VALUES {wanted}) wanted(place, share) LEFT JOIN {held} held ON held.place = wanted.place)"
             )
             share = f"(CASE {value} {' '.join(f'WHEN {place} THEN {b}' for place, b in enumerate(_billionths(rule)))} END)::HUGEINT"
             return f"CASE WHEN {value} IS NOT NULL THEN {_place(rule, at)} <= ({total} * {share} + {BILLION // 2}) // {BILLION} END"
