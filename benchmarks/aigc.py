@@ -9,7 +9,6 @@ families of generators held out. Needs the evaluation data folder ../shared/data
 """
 
 import argparse
-import io
 import itertools
 import json
 import re
@@ -22,7 +21,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from benchmarks.aigc_defects import DEFECTS, HARMLESS, STRENGTHS, chance, first_half, photographs
 from benchmarks.common import DATA, Checks
@@ -30,7 +28,7 @@ from operators import banding, moire, over_smooth, oversharpen_halo, texture_los
 from operators.base import Gray, Pixels
 from operators.media import Media
 from operators.provenance import Provenance, examine
-from operators.testing import MediaRow, make_batch
+from operators.testing import MediaRow, encode, make_batch
 from quality.presets import preset
 
 MODULES = {m.__name__.split(".")[1]: m for m in (over_smooth, texture_loss, moire, upsampling_grid, banding, oversharpen_halo)}
@@ -50,10 +48,7 @@ def thresholds() -> dict[str, float]:
 
 
 def as_file(pixels: np.ndarray, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    options = {"quality": 95, "subsampling": 0} if kind == "jpeg" else {"compress_level": 1}
-    Image.fromarray(pixels).save(buffer, kind, **options)
-    return buffer.getvalue()
+    return encode(pixels, kind, **({"quality": 95, "subsampling": 0} if kind == "jpeg" else {"compress_level": 1}))
 
 
 def scores(pixels: np.ndarray, kind: str) -> dict[str, float]:
@@ -134,7 +129,7 @@ def speed() -> None:
     check("provenance, files a second, reading included", f"{rate:.0f}", ">= 2000", rate >= 2000)
     large = [(n, cv2.resize(p, (1152, 864), interpolation=cv2.INTER_CUBIC)) for n, p in list(photographs())[:48]]
     data = [as_file(pixels, "jpeg") for _, pixels in large]
-    small = [as_jpeg(pixels, 85) for _, pixels in large]
+    small = [encode(pixels, "JPEG", quality=85) for _, pixels in large]
     for what, pictures in (("q95 4:4:4", data), ("q85", small)):
         with ThreadPoolExecutor(2) as pool:
             for function, name in ((lambda d: decode(Media(d)), "decoding alone"), (all_of, "all artifact operators and decoding")):
@@ -158,12 +153,6 @@ def speed() -> None:
             measure_one(row)
         print(f"  {name:18} {(time.process_time() - before) / len(rows) * 1000:.2f} ms of processor time a picture")
     check.end()
-
-
-def as_jpeg(pixels: np.ndarray, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
 
 
 def decode(media: Media) -> None:

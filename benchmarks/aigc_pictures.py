@@ -4,7 +4,6 @@ No format, size, shape or resizing can tell the sides apart: training copies are
 both have, saved as JPEG, WebP or PNG of a random quality. Tests are squares of 256 pixels in JPEG of quality 90.
 """
 
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks.starter_data import flickr
 from manifests.errors import MediaError
 from operators.base import Pixels
 from operators.media import Media
+from operators.testing import encode
 
 GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
 GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comfyui")}
@@ -75,16 +75,10 @@ def varied(image: Image.Image, name: str, copy: int) -> bytes:
     way = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)[random.integers(3)]
     small = image.resize((round(w * scale), round(h * scale)), way, box=(left, top, left + w, top + h))
     quality, kind = int(random.integers(55, 96)), random.random()
-    return encoded(small, *(("JPEG", quality) if kind < 0.65 else ("WEBP", quality) if kind < 0.85 else ("PNG", 0)))
+    return encode(small) if kind >= 0.85 else encode(small, "JPEG" if kind < 0.65 else "WEBP", quality=quality)
 
 
 def tested(image: Image.Image) -> bytes:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return encoded(image.resize((256, 256), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)), "JPEG", 90)
-
-
-def encoded(image: Image.Image, kind: str, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": quality} if quality else {}))
-    return buffer.getvalue()
+    return encode(image.resize((256, 256), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)), "JPEG", quality=90)

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import DATA
 from benchmarks.starter_labels import held_out
 from operators.base import Pixels
 from operators.media import Media
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 DEGRADE = ("blur", "jpeg", "small", "noise", "dark")
 FOLDERS = ("photos", "aigc/styles_sdxl_128px", "aigc/generated_resaved", "aigc/matched/real", "aigc/matched/ai", "quality")
 

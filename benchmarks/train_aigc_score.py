@@ -28,6 +28,7 @@ from benchmarks.aigc_pictures import COPIES, GENERATED, TRAINED_ON, sources, tes
 from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
 from operators.aigc_score import SIGNALS, probe_file
 from operators.base import Pixels
+from operators.catalogue import LISTED
 from operators.encoders import EMBEDDED, hash_of, load, settle
 from operators.encoders.starter import Starter
 from operators.encoders.vectors import Float32
@@ -50,10 +51,12 @@ def fold_of(name: str) -> int:
 
 
 def features(work: Path, art: Path | None, encoder: str) -> dict[str, np.ndarray]:
-    """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone."""
+    """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone
+    and version of the signals."""
     model = load(settle(encoder))
     see = model.image_features if isinstance(model, Starter) else model.encode_images
-    path = work / f"features-{zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
+    versions = " ".join(f"{operator.name} {operator.version}" for operator in LISTED if operator.name in SIGNALS)
+    path = work / f"features-{zlib.crc32(versions.encode(), zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes())):08x}.npz"
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
 

@@ -26,7 +26,7 @@ BLOCK_ROWS = 2048
 FIRST_BLOCK_ROWS = 256
 VIDEO_BLOCK_ROWS = (4, 32)
 """Blocks grow from the first size to the full one, so that progress and commits start early."""
-LEFT = 8
+TAPER = 8
 """Towards the end a block has this part of what is left, so that workers end together: the last full one would keep one of two busy for
 seconds alone."""
 
@@ -67,7 +67,7 @@ def blocks(rows: pa.Table, sizes: tuple[int, int] = (FIRST_BLOCK_ROWS, BLOCK_ROW
     while start < rows.num_rows:
         yield rows.slice(start, size)
         start += size
-        size = min(size * 2, sizes[1], max((rows.num_rows - start) // LEFT, sizes[0]))
+        size = min(size * 2, sizes[1], max((rows.num_rows - start) // TAPER, sizes[0]))
 
 
 def sizes_for(task: Task) -> tuple[int, int]:

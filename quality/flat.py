@@ -1,4 +1,4 @@
-"""The view ``wide`` as one table in a file beside the lake: everything that looks at a whole lake many times joins it once."""
+"""The view ``wide`` as one table in a temporary file: everything that looks at a whole lake many times joins it once."""
 
 import contextlib
 import math

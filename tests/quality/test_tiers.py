@@ -188,6 +188,12 @@ def test_shares_are_the_largest_set_with_these_proportions(rows, cat, rest):
     assert len(gold) == sum(i in gold for ids in held.values() for i in ids)
 
 
+def test_a_share_that_no_decimal_is_leaves_nobody_out():
+    rows = lake([{"concept": c} for c in ("cat", "cat", "cat", "dog", "dog")])
+    result = apply(rows, {"gold": {"mine": {"by": "concept", "shares": {"cat": 1 / 3, "dog": 2 / 3}}}})
+    assert [tier for tier, _ in result.values()] == ["gold", "bronze", "bronze", "gold", "gold"]
+
+
 def test_a_value_without_its_share_and_one_that_no_share_names():
     con = lake([{"concept": c} for c in ("cat", "cat", "cat", "dog", "sky", None)])
     result = apply(con, {"gold": {"mine": {"by": "concept", "shares": {"cat": 0.5, "dog": 0.5}}}})
