@@ -111,6 +111,8 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
 
 def caption_history(lake: Lake, sample_id: str, table: str = "captions") -> tuple[dict[str, Any], ...]:
     """Every attempt at the sample's caption, the oldest first, with what each check found. ``current``: it was made of today's caption."""
+    if _is_empty(lake, table):
+        return ()
     rows = lake.rows(
         f"""SELECT kind, text, outcome, accepted, "error", model, prompt_version, route, parameters, tokens, cost, latency_s, checks,
             clip_before, clip_after, strftime(created_at, '{TIME}') AS made_at, CAST(run_id AS VARCHAR) AS run, caption_hash
@@ -127,8 +129,15 @@ def caption_history(lake: Lake, sample_id: str, table: str = "captions") -> tupl
     )
 
 
+def _is_empty(lake: Lake, table: str) -> bool:
+    """Asked first, because of a table without rows DuckLake looks up every selected column in the catalog, 3 ms each."""
+    return not lake.rows(f"SELECT 1 FROM {table} LIMIT 1")
+
+
 def labels(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
     """What people said of the sample, oldest first."""
+    if _is_empty(lake, "labels"):
+        return ()
     return tuple(
         lake.rows(
             f"""SELECT label, value, author, strftime(created_at, '{TIME}') AS created FROM labels
