@@ -110,6 +110,13 @@ def openclip() -> Iterator[dict[str, Any]]:
         plain = len(files) / (time.perf_counter() - start)
         expected = torch.nn.functional.normalize(torch.cat(found), dim=1).numpy()
         yield {"what": "plain loop, fp32: PIL in a DataLoader, batches of 16, torch with two threads", "per_second": round(plain, 1)}
+        texts = [text for _, _, captions in list(flickr("test"))[:40] for text in captions][:192]
+        tokenize, start = open_clip.get_tokenizer("ViT-B-32"), time.perf_counter()
+        with torch.inference_mode():
+            for at in range(0, len(texts), 16):
+                model.encode_text(tokenize(texts[at : at + 16]))
+        plain_texts = len(texts) / (time.perf_counter() - start)
+        yield {"what": "plain loop, fp32: captions of Flickr8k", "per_second": round(plain_texts, 1)}
         for precision in ("fp32", "bf16", "auto"):
             operator = ImageEmbedding(encoder=f"openclip:ViT-B-32/{folder}/model.pt", precision=precision)
             run = operator.open()
@@ -124,6 +131,9 @@ def openclip() -> Iterator[dict[str, Any]]:
                 "mean_cosine": round(cosine, 6),
                 "max_difference": float(np.abs(got - expected).max()),
             }
+            encoder = load(settle(operator.encoder, operator.precision, "cpu", 16, ""))
+            speed = rate(encoder.encode_texts, [texts[at : at + 32] for at in range(0, len(texts), 32)])
+            yield {"what": f"ours, {precision}: captions", **speed, "times": round(speed["per_second"] / plain_texts, 2)}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 * Weights are loaded from the caches open_clip fills (Hugging Face's, ``~/.cache/clip``) or from a checkpoint, never downloaded here.
 * A model call always has ``batch_size`` rows, the last call filled up with the first row; no autocast, no quantisation.
+* What nobody reads is not computed (`openclip_unread`).
 * On a processor a call uses one thread, and calls run side by side in the threads of a worker: nothing waits for the slowest part
   of a matrix product, and one thread decodes while another computes.
 * A tag trained with QuickGELU gets QuickGELU, whatever the model's configuration says (open_clip only warns then).
@@ -27,6 +28,8 @@ class OpenClip:
     def __init__(self, setup: Setup) -> None:
         import open_clip
         import torch
+
+        from operators.encoders.openclip_unread import by_context, read_class_token
 
         if setup.device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device is 'cuda' but this machine has no GPU that torch can use. Use device: cpu.")
@@ -64,6 +67,8 @@ class OpenClip:
             raise UsageError(f"The weights {weights} do not load into the model {parsed.model}: {type(error).__name__}: {first}") from error
         self.name = setup.encoder
         self._model, self._preprocess = model.eval(), preprocess
+        read_class_token(self._model)
+        self._contexts = by_context(self._model)
         self._tokenize = open_clip.get_tokenizer(parsed.model)
         self._device, self._batch_size = setup.device, setup.batch_size
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
@@ -77,7 +82,16 @@ class OpenClip:
         return self._run(self._model.encode_image, inputs, self._dtype)
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
-        return self._run(self._model.encode_text, list(self._tokenize(list(texts))) if texts else [], None)
+        from operators.encoders.openclip_unread import context_of
+
+        found = np.zeros((len(texts), self.dimension), np.float32)
+        tokens = list(self._tokenize(list(texts))) if texts else []
+        lengths = np.array([context_of(row, list(self._contexts)) for row in tokens])
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            model = self._contexts.get(int(length), self._model)
+            found[rows] = self._run(model.encode_text, [tokens[i][:length] for i in rows], None)
+        return found
 
     def _run(self, encode: Any, inputs: Sequence[Any], dtype: Any) -> Float32:
         import torch

@@ -145,9 +145,23 @@ def ours(checkpoint: Path, files: list[bytes], texts: list[str], **settings: Any
 
 
 def test_equals_plain_open_clip(checkpoint: Path, files: list[bytes]) -> None:
-    for expected, got in zip(plain_loop(checkpoint, files, TEXTS), ours(checkpoint, files, TEXTS, precision="fp32"), strict=True):
+    texts = [*TEXTS, "a dog " * 15, "a dog " * 80]
+    for expected, got in zip(plain_loop(checkpoint, files, texts), ours(checkpoint, files, texts, precision="fp32"), strict=True):
         assert got.shape == expected.shape
         assert np.abs(got - expected).max() <= 1e-5
+
+
+def test_what_open_clip_computes_and_nobody_reads_is_left_out(checkpoint: Path, files: list[bytes]) -> None:
+    encoder: Any = load(settle(f"openclip:small-test/{checkpoint}", "fp32", "cpu", 4, ""))
+    seen: list[Any] = []
+    encoder._model.visual.transformer.resblocks[-1].block.mlp.register_forward_hook(lambda _, given, __: seen.append(given[0].shape[1]))
+    encoder.encode_images([np.asarray(Image.open(io.BytesIO(files[0])).convert("RGB"))])
+    for length, model in (*encoder._contexts.items(), (77, encoder._model)):
+        model.ln_final.register_forward_hook(lambda _, given, __, length=length: seen.append((length, given[0].shape[1])))
+    encoder.encode_texts(["a dog", "a dog " * 15, "a dog " * 80])
+    assert seen == [1, (24, 24), (40, 40), (77, 77)]
+    weights = {tensor.data_ptr() for tensor in encoder._model.parameters()}
+    assert all(tensor.data_ptr() in weights for model in encoder._contexts.values() for tensor in model.parameters())
 
 
 def test_bf16_stays_close(checkpoint: Path, files: list[bytes]) -> None:
