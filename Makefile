@@ -22,7 +22,7 @@ demo: env
 	$(BIN)/goldsieve demo demo
 
 test: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: env
 	$(BIN)/ruff check .
