@@ -11,7 +11,7 @@ WAIT_S = 0.1
 
 
 def ahead(items: Iterable[T], together: int) -> Generator[T, None, None]:
-    """The items in their order, handed over ``together`` at a time: each time costs a wait for Python's lock. Raises what making them raises.
+    """The items in their order, handed over ``together`` at a time: each time is a wait for Python's lock. Raises what making them does.
 
     While some are worked on as many are ready and as many are made, so there are three times ``together``.
     Close it when it is not read to its end: the thread ends before that returns.
