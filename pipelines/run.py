@@ -69,17 +69,33 @@ def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = Tr
     held = Held(files)
     with reporter.meter(f"ingest {name}", 0, "references") as count:
 
+        def say(text: str) -> None:
+            event("message", text=text)
+            reporter.say(text)
+
+        bad = ""
+
         def counted() -> Iterator[Any]:
-            for batch in list_source(spec):
+            nonlocal bad
+            for batch in list_source(spec, say):
                 count(batch.num_rows, 0)
                 held.add(batch)
+                bad = bad or first_error(batch)
                 yield batch
 
         result = lake.ingest(name, scope, counted())
+    if bad:
+        reporter.say(f"{name}: {result.errors:,} without a picture that can be read; goldsieve status lists them. The first is {bad}")
     event("ingest", **vars(result))
     if files and held.all:
         lake.remember_listing(name, scope, digest)
     return result
+
+
+def first_error(batch: Any) -> str:
+    """Key and error of the first row that has one, or nothing."""
+    number = batch.column("error").is_valid().index(True).as_py()
+    return f"{batch.column('key')[number]}: {batch.column('error')[number]}" if number >= 0 else ""
 
 
 def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[OperatorUse]:

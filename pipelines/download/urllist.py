@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from manifests.errors import SourceError
 from pipelines.download.faults import Fault, without_secrets
-from pipelines.sources.paths import single
+from pipelines.sources.paths import MEDIA_COLUMNS, single
 from pipelines.sources.records import ENDINGS, HEAD, BrokenTableError, Records, Table, batched, open_table
 from pipelines.sources.rows import CAPTION_KEYS, OTHER_CAPTION_KEYS, caption_texts, clean, to_json
 from pipelines.sources.spec import SourceSpec, source_files
-from pipelines.sources.tables import KEY_COLUMNS, MEDIA_COLUMNS, URL_COLUMNS, check_named, is_url, unpack_captions
+from pipelines.sources.tables import KEY_COLUMNS, URL_COLUMNS, check_named, is_url, unpack_captions
 
 TEXT_ENDINGS = (".txt", ".lst", ".urls")
 LIST_ENDINGS = (*ENDINGS["parquet"], *ENDINGS["csv"], *ENDINGS["jsonl"], *TEXT_ENDINGS)

@@ -4,7 +4,7 @@ Listing reads names, headers, captions and metadata, never the bodies of picture
 The rules for keys, captions and damaged input are written down in docs/sources.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -15,11 +15,11 @@ from pipelines.sources.spec import Kind, SourceSpec, guess_kind, source_name
 __all__ = ["Kind", "SourceSpec", "guess_kind", "list_source", "source_name"]
 
 
-def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
+def list_source(spec: SourceSpec, say: Callable[[str], None] = lambda text: None) -> Iterator[pa.RecordBatch]:
     """The samples of a source, in batches of at most 10,000 rows with the schema `manifests.schema.REFERENCE`.
 
     The order is stable: archives and files by name, then the order inside them. One broken container among many gives
-    what is readable and a row whose ``error`` says what is wrong.
+    what is readable and a row whose ``error`` says what is wrong. ``say`` is told what was left out of a folder.
     Raises `SourceError` when the source itself is missing, unreadable, empty, or of a kind this version does not read.
     """
     kind = spec.kind or guess_kind(spec.path)
@@ -27,7 +27,7 @@ def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
     if kind == "folder":
         from pipelines.sources.folder import list_folder
 
-        rows = list_folder(spec)
+        rows = list_folder(spec, say=say)
     elif kind == "webdataset":
         from pipelines.sources.webdataset import list_webdataset
 
@@ -45,7 +45,7 @@ def list_source(spec: SourceSpec) -> Iterator[pa.RecordBatch]:
     elif kind == "video":
         from pipelines.sources.videos import list_videos
 
-        rows = list_videos(spec)
+        rows = list_videos(spec, say)
     else:
         raise SourceError(f"{spec.path}: there is no kind {kind!r} of source.")
     return batches(rows)

@@ -5,16 +5,14 @@ A list of ``{"image": ..., "caption": ...}`` is read as LLaVA too. The whole JSO
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from manifests.errors import SourceError
-from pipelines.sources.paths import locate, single
-from pipelines.sources.rows import Row, error_row, parse_json, printable, sample_row, take_captions
+from pipelines.sources.paths import MEDIA_COLUMNS, locate, single
+from pipelines.sources.rows import Row, conversation_captions, error_row, parse_json, printable, sample_row, take_captions
 from pipelines.sources.spec import SourceSpec, source_files, source_name
 
-IMAGE_TOKEN = re.compile(r"\s*<image>\s*")
 PROBED = 20
 
 Id = str | int | None
@@ -39,19 +37,10 @@ def list_annotations(spec: SourceSpec) -> Iterator[Row]:
             raise SourceError(f"{path} is neither COCO (an object with a list of images) nor LLaVA (a list of samples). Check the file.")
 
 
-def conversation_captions(record: dict[str, Any]) -> list[str]:
-    """The first answer of a LLaVA conversation (``from: gpt``) or chat (``role: assistant``), without image tokens."""
-    for name, speaker, text in (("conversations", "from", "value"), ("messages", "role", "content")):
-        turns = record.get(name)
-        for turn in turns if isinstance(turns, list) else []:
-            if isinstance(turn, dict) and turn.get(speaker) in ("gpt", "assistant") and isinstance(turn.get(text), str):
-                return [IMAGE_TOKEN.sub(" ", turn[text])]
-    return []
-
-
 def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> Iterator[Row]:
     images = [image for image in content["images"] if isinstance(image, dict)]
-    root = _media_root(spec, path, (image.get("file_name") for image in images))
+    column = _media_column(spec, path, images, ("file_name",))
+    root = _media_root(spec, path, (image.get(column) for image in images))
     licenses = {_id(item.get("id")): item for item in _dicts(content.get("licenses"))}
     categories = {_id(item.get("id")): item.get("name") for item in _dicts(content.get("categories"))}
     captions: dict[Id, list[str]] = {}
@@ -70,7 +59,7 @@ def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> 
             record |= {"license": said.get("name") or said.get("url"), "license_url": said.get("url")}
         if image_id in labels:
             record["categories"] = list(labels[image_id])
-        yield _sample(spec, source, path, root, record, "file_name", number, captions.get(image_id, []), confine=True)
+        yield _sample(spec, source, path, root, record, column, column, number, captions.get(image_id, []), confine=True)
     if lost := len((captions.keys() | labels.keys()) - seen):
         error = f"{lost} pictures have annotations in {os.path.basename(path)}, but are not in its list of images."
         yield error_row(source, os.path.basename(path), path, error)
@@ -79,16 +68,15 @@ def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> 
 
 
 def _llava(spec: SourceSpec, source: str, path: str, content: list[Any]) -> Iterator[Row]:
-    if not any(isinstance(item, dict) and "image" in item for item in content):
-        raise SourceError(f"{path} is a list, but none of its entries has an image. Check the file.")
-    root = _media_root(spec, path, (item.get("image") for item in content if isinstance(item, dict)))
+    column = _media_column(spec, path, content, MEDIA_COLUMNS)
+    root = _media_root(spec, path, (item.get(column) for item in content if isinstance(item, dict)))
     for number, item in enumerate(content):
         if not isinstance(item, dict):
             yield error_row(source, f"{os.path.basename(path)}#{number}", path, "This entry is no object.")
             continue
         record = dict(item)
         captions = take_captions(record, spec.caption_column) or conversation_captions(record)
-        yield _sample(spec, source, path, root, record, "image", number, captions, confine=spec.media_root is not None)
+        yield _sample(spec, source, path, root, record, column, "id", number, captions, confine=spec.media_root is not None)
 
 
 def _sample(
@@ -98,12 +86,12 @@ def _sample(
     root: str,
     record: dict[str, Any],
     column: str,
+    key_column: str,
     number: int,
     captions: list[str],
     confine: bool,
 ) -> Row:
-    column = spec.media_column or column
-    key = record.get(spec.key_column or ("id" if column == "image" else column))
+    key = record.get(spec.key_column or key_column)
     try:
         text = single(record.get(column))
         place = locate(root, text, confine)
@@ -112,6 +100,19 @@ def _sample(
         text, place = f"{os.path.basename(file)}#{number}", {"uri": file, "stamp": "", "modality": "image", "error": str(error)}
     row: Row = {"source": source, "key": printable(str(key) if isinstance(key, str | int) and str(key) else text), **place}
     return sample_row(row, record, captions, {})
+
+
+def _media_column(spec: SourceSpec, path: str, entries: list[Any], usual: tuple[str, ...]) -> str:
+    """The key of the entries that names a picture: the one the source names, else the first usual one that occurs."""
+    if not entries:
+        raise SourceError(f"{path} has an empty list of images. Check the file.")
+    present = {name for entry in entries if isinstance(entry, dict) for name in entry}
+    for name in (spec.media_column,) if spec.media_column else usual:
+        if name in present:
+            return name
+    names = ", ".join(sorted(map(str, present))[:20]) or "no keys"
+    wanted = spec.media_column or usual[0]
+    raise SourceError(f"{path}: none of its {len(entries):,} entries has {wanted!r}. They have {names}; name one with media_column.")
 
 
 def _media_root(spec: SourceSpec, path: str, names: Iterable[Any]) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from manifests.schema import REFERENCE
 from pipelines.sources.records import Record, Some
-from pipelines.sources.rows import STRICT, credit_names
+from pipelines.sources.rows import CONVERSATIONS, STRICT, credit_names
 
 WHITESPACE = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
 """What `str.strip` removes; Arrow means something else by white space."""
@@ -62,6 +62,8 @@ def rows_of(
     """
     columns, found, count = dict(columns), dict(places), len(places["key"])
     odd = _true(places["uri"].is_null())
+    if any(name in columns and pa.types.is_nested(columns[name].type) for name in CONVERSATIONS):
+        return None
     if key in columns:
         own = _as_text(columns.pop(key))
         if own is None:

@@ -18,7 +18,7 @@ from pipelines.sources.records import ENDINGS
 from pipelines.sources.rows import printable
 from pipelines.sources.spec import TAR_ENDINGS, SourceSpec, deciding, guess_kind, source_files
 
-RULES = 1
+RULES = 2
 """Raise it when listing the same files gives other rows, or ingesting them other hashes: all sources are then listed again."""
 
 

@@ -1,9 +1,8 @@
 """A folder of pictures, read recursively, with captions and metadata in files of the same name (``cat.jpg``, ``cat.txt``, ``cat.json``)."""
 
-import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,8 @@ from manifests.errors import SourceError
 from pipelines.sources.rows import TEXT_LIMIT, Row, decode, error_row, printable, read_json, sample_row, stamp_of, take_captions
 from pipelines.sources.spec import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, SourceSpec, refuse_url, source_name
 
-log = logging.getLogger(__name__)
-
 SIDECARS = (".txt", ".json")
+OTHER_SOURCES = tuple(f".{e}" for e in ("csv", "tsv", "jsonl", "parquet", "tar", "tgz", *VIDEO_EXTENSIONS))
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ IMAGES = Medium("image", "picture", IMAGE_EXTENSIONS)
 VIDEOS = Medium("video", "video", VIDEO_EXTENSIONS)
 
 
-def list_folder(spec: SourceSpec, medium: Medium = IMAGES) -> Iterator[Row]:
+def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], None] = lambda text: None) -> Iterator[Row]:
     """Every file with a picture's (or a video's) extension is a sample, whatever is in it.
 
     Order: a folder's files by name, then its subfolders by name. Hidden files are skipped; a link is followed only to a
-    file inside the folder. Memory: the names of one folder.
+    file inside the folder. ``say`` is told at the end what was left out. Memory: the names of one folder.
     """
     refuse_url(spec.path)
     root = os.path.abspath(spec.path)
@@ -65,7 +63,8 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES) -> Iterator[Row]:
             f"{root} holds no {word}{f' (it has {seen})' if seen else ''}. {word.capitalize()}s end in {', '.join(medium.extensions)}."
         )
     if seen:
-        log.info("%s: files that are neither %ss nor their captions were left out: %s", source, medium.word, seen)
+        others = " Tables, tars and other media are sources of their own." if any(ending in OTHER_SOURCES for ending in ignored) else ""
+        say(f"{source}: left out {ignored.total():,} files that are neither {medium.word}s nor their captions: {seen}.{others}")
 
 
 def list_files(
@@ -96,6 +95,10 @@ def list_files(
                 )
         elif not entry.is_dir():
             ignored[lower] += 1
+    named = {*stems, *(entry.name for _, entry in media)}
+    for stem, orphans in sidecars.items():
+        if stem not in named:
+            ignored.update(os.path.splitext(entry.name)[1].lower() for entry in orphans)
     for stem, entry in media:
         name = entry.name if stems[stem] > 1 else stem
         key = name if folder == os.curdir else f"{folder}{os.sep}{name}"

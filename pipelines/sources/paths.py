@@ -5,6 +5,13 @@ import stat
 
 from pipelines.sources.rows import Row, clean, printable, stamp_of
 
+MEDIA_COLUMNS = (
+    "image", "images", "image_bytes", "img", "picture", "jpg", "jpeg", "png", "webp", "image_path", "image_file", "image_name", "img_path",
+    "path", "file_path", "filepath", "file", "file_name", "filename", "bytes",
+)  # fmt: skip
+"""Usual names of what tells which picture a record has."""
+LONGEST_PATH = 4096
+
 
 def locate(root: str, text: str, confine: bool) -> Row:
     """Reference columns of a picture: ``uri``, ``byte_length``, ``stamp``; or ``error`` when it cannot be read.
@@ -31,6 +38,11 @@ def locate(root: str, text: str, confine: bool) -> Row:
     return row
 
 
+def is_path(text: str) -> bool:
+    """Whether text can be a path at all, and is not a picture written as text."""
+    return not text.isspace() and 0 < len(text) <= LONGEST_PATH and not text.startswith("data:")
+
+
 def single(value: object) -> str:
     """The one path in a cell: text, or a list with one text. Raises ValueError with the reason when there is none or several."""
     if isinstance(value, dict):
@@ -41,4 +53,6 @@ def single(value: object) -> str:
         value = value[0]
     if not isinstance(value, str) or not value.strip():
         raise ValueError("It names no picture.")
+    if not is_path(value):
+        raise ValueError("It names no file: the picture itself seems to be written as text (base64). Make it a file, or bytes in Parquet.")
     return value

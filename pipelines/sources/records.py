@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.sources.rows import BATCH_ROWS, clean, parse_json
+from pipelines.sources.rows import BATCH_ROWS, CONVERSATIONS, clean, parse_json
 
 ENDINGS: dict[str, tuple[str, ...]] = {"parquet": (".parquet", ".pq"), "csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".ndjson")}
 LINE_LIMIT = 16 << 20
@@ -53,7 +53,10 @@ def open_table(path: str, kind: str) -> Table:
     if kind == "parquet":
         return _open_parquet(path)
     read = _read_csv if kind == "csv" else _read_jsonl
-    head = [record for record in islice(read(path), HEAD) if isinstance(record, dict)]
+    first = list(islice(read(path), HEAD))
+    head = [record for record in first if isinstance(record, dict)]
+    if first and not head:
+        raise BrokenTableError(f"begins with no record. {first[0]}")
     columns = list(dict.fromkeys(name for record in head for name in record))
     return Table(columns, [], columns, head, lambda media, caption: batched(read(path)))
 
@@ -75,8 +78,9 @@ def _open_parquet(path: str) -> Table:
     paths = [name for name, kind in types.items() if _holds_text(kind)]
 
     def batches(media: str | None, caption: str | None) -> Iterator[pa.RecordBatch]:
-        flat = [name for name, kind in types.items() if not pa.types.is_nested(kind) and not _holds_bytes(kind)]
+        flat = [name for name, kind in types.items() if not pa.types.is_nested(kind) and not _is_bytes(kind)]
         nested = [name for name in paths if name not in flat and name in (media, caption)]
+        nested += [name for name in CONVERSATIONS if name in types and name not in flat and caption is None]
         inner = [f"{media}.path"] if media and pa.types.is_struct(types[media]) and types[media].get_field_index("path") >= 0 else []
         return _read_parquet(path, flat + nested + inner)
 
@@ -119,7 +123,12 @@ def _holds_bytes(kind: pa.DataType) -> bool:
         return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _holds_bytes(kind.value_type)
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+    return _is_bytes(kind) and not pa.types.is_fixed_size_binary(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
 
 
 def _holds_text(kind: pa.DataType) -> bool:
@@ -134,19 +143,26 @@ def _read_csv(path: str) -> Records:
     csv.field_size_limit(LINE_LIMIT)
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         first = file.readline(LINE_LIMIT)
-        if first.startswith("\udcff\udcfe") or first.startswith("\udcfe\udcff"):
-            raise BrokenTableError("is UTF-16 text: save it as UTF-8")
+        _refuse_utf16(first)
         file.seek(0)
         delimiter = "\t" if path.lower().endswith(".tsv") else max(",\t;|", key=first.count)
-        lines = iter(lambda: file.readline(LINE_LIMIT), "")
-        reader = csv.reader(lines, delimiter=delimiter)
+        quotes = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal quotes
+            while line := file.readline(LINE_LIMIT):
+                quotes += line.count('"')
+                yield line
+
+        reader = csv.reader(lines(), delimiter=delimiter)
         try:
-            header = next(reader)
+            header = [name.strip() for name in next(reader)]
         except (StopIteration, csv.Error) as error:
             raise BrokenTableError(f"has no header line {error}".rstrip()) from error
         if twice := [name for name in header if header.count(name) > 1]:
             raise BrokenTableError(f"has the column {twice[0]!r} more than once")
         while True:
+            begin, quotes = reader.line_num + 1, 0
             try:
                 values = next(reader)
             except StopIteration:
@@ -156,14 +172,21 @@ def _read_csv(path: str) -> Records:
                 continue
             if not values:
                 continue
-            if len(values) != len(header):
+            if quotes % 2 and reader.line_num > begin:
+                yield f"Lines {begin} to {reader.line_num} are one record: a quote in it is not closed."
+            elif len(values) != len(header):
                 yield f"Line {reader.line_num} has {len(values)} fields, the header {len(header)}."
             else:
                 yield dict(zip(header, values, strict=True))
 
 
 def _read_jsonl(path: str) -> Records:
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        first = file.readline(LINE_LIMIT)
+        _refuse_utf16(first)
+        if first.lstrip().startswith("["):
+            raise BrokenTableError("is a JSON list, not a record a line: name it .json (LLaVA), or write one object a line")
+        file.seek(0)
         for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), ""), 1):
             if len(line) == LINE_LIMIT and not line.endswith("\n"):
                 yield f"Line {number} is longer than {LINE_LIMIT} characters."
@@ -175,6 +198,11 @@ def _read_jsonl(path: str) -> Records:
                     yield record if isinstance(record, dict) else f"Line {number} is no JSON object."
                 except ValueError as error:
                     yield f"Line {number} is not valid JSON: {clean(str(error))}."
+
+
+def _refuse_utf16(first: str) -> None:
+    if first.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+        raise BrokenTableError("is UTF-16 text: save it as UTF-8")
 
 
 def _first_line(error: BaseException) -> str:

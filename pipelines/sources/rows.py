@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from codecs import BOM_UTF8
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,9 @@ OTHER_CAPTION_KEYS = ("text", "texts", "prompt", "alt", "alt_text", "description
 LICENSE_KEYS = ("license", "licence", "license_name", "licence_name", "license_type", "rights", "license_url", "licence_url")
 AUTHOR_KEYS = ("author", "author_name", "creator", "artist", "photographer", "photographer_name", "credit", "owner")
 URL_KEYS = ("source_url", "url", "original_url", "image_url", "img_url", "coco_url", "flickr_url", "page_url")
+
+CONVERSATIONS = ("conversations", "messages")
+IMAGE_TOKEN = re.compile(r"\s*<image>\s*")
 
 STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)  # json.dumps would make one a row
 Row = dict[str, Any]
@@ -67,6 +71,8 @@ def printable(text: str) -> str:
 
 def decode(data: bytes) -> tuple[str, str | None]:
     """Text of a sidecar without byte order mark and outer white space, and a note when it is not UTF-8."""
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").strip(), "UTF-16"
     data = data.removeprefix(BOM_UTF8)
     try:
         return data.decode().strip(), None
@@ -133,7 +139,7 @@ def _finite(value: Any) -> Any:
 def take_captions(record: dict[str, Any], named: str | None = None) -> list[str]:
     """Captions a record has, under ``named`` or the usual names; what was taken leaves the record."""
     captions: list[str] = []
-    for name in (named,) if named else _caption_names(tuple(record)):
+    for name in (named,) if named else _caption_names(tuple(key for key, value in record.items() if value is not None)):
         if (texts := caption_texts(record.get(name))) is not None:
             captions += texts
             record.pop(name, None)
@@ -141,12 +147,30 @@ def take_captions(record: dict[str, Any], named: str | None = None) -> list[str]
 
 
 def caption_texts(value: Any) -> list[str] | None:
-    """The captions in one value: a string, or a list of strings. None: it is something else."""
+    """The captions in one value: a string, or a list of strings, in which nulls say nothing. None: it is something else."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return list(value)
+    if isinstance(value, list | tuple) and all(isinstance(item, str | None) for item in value):
+        return [item for item in value if item is not None]
     return None
+
+
+def conversation_captions(record: Mapping[str, Any]) -> list[str]:
+    """The first answer of a LLaVA conversation (``from: gpt``) or chat (``role: assistant``), without image tokens.
+
+    Content may be a list of parts, of which those of type text count.
+    """
+    for name, speaker, text in (("conversations", "from", "value"), ("messages", "role", "content")):
+        turns = record.get(name)
+        for turn in turns if isinstance(turns, list) else []:
+            if not isinstance(turn, dict) or turn.get(speaker) not in ("gpt", "assistant"):
+                continue
+            said = turn.get(text)
+            if isinstance(said, list):
+                said = " ".join(part["text"] for part in said if isinstance(part, dict) and isinstance(part.get("text"), str))
+            if isinstance(said, str):
+                return [IMAGE_TOKEN.sub(" ", said)]
+    return []
 
 
 def sample_row(row: Row, record: dict[str, Any], captions: Iterable[str], notes: Mapping[str, Any]) -> Row:

@@ -14,12 +14,19 @@ from pipelines.download.settings import DownloadSettings
 
 Kind = Literal["folder", "webdataset", "parquet", "csv", "jsonl", "coco", "llava", "urls", "video"]
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp", "jp2")
-"""File name endings that make a file an image, lower case; the order decides when a WebDataset sample has several."""
+IMAGE_EXTENSIONS = (
+    *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "heic", "heif", "gif", "tif", "tiff", "bmp", "jp2"),
+    *("j2k", "jxl", "mpo", "ppm", "pgm", "pbm", "pnm", "qoi", "ico"),
+)
+"""File name endings that make a file an image, lower case; the order decides when a WebDataset sample has several.
+
+A file that cannot be decoded (JPEG XL) says so; one that is not listed would be missed by nobody.
+"""
 
 VIDEO_EXTENSIONS = ("mp4", "mov", "mkv", "webm", "avi", "m4v", "mpg", "mpeg", "ts", "mts", "m2ts", "flv", "wmv", "3gp", "ogv", "mxf")
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -117,16 +124,21 @@ def guess_kind(path: str) -> Kind:
         ".tsv": "csv",
         ".jsonl": "jsonl",
         ".ndjson": "jsonl",
-        ".txt": "urls",
     }
     if suffix in by_suffix:
         return by_suffix[suffix]
     if suffix == ".json":
         return _guess_json(first)
+    if suffix == ".txt":
+        return _guess_text(first)
     if suffix[1:] in VIDEO_EXTENSIONS:
         return "video"
     if suffix[1:] in IMAGE_EXTENSIONS:
         raise SourceError(f"{path} is a single picture. Give the folder that holds it.")
+    if ".tar." in name:  # listing says how it is compressed
+        return "webdataset"
+    if suffix in COMPRESSED:
+        raise SourceError(f"{path} is compressed, and of such files only .tar.gz can be read in place. Unpack it first.")
     raise SourceError(f"{path}: its kind cannot be guessed from its name. Say it with kind (--kind webdataset, parquet, csv, ...).")
 
 
@@ -144,12 +156,25 @@ def _guess_folder(path: str) -> Kind:
     return "folder"
 
 
-def _guess_json(path: str) -> Kind:
+def _guess_text(path: str) -> Kind:
+    lines = [line for line in _head(path).splitlines() if line.strip() and not line.startswith(b"#")]
+    if lines and b"://" not in lines[0]:
+        raise SourceError(
+            f"{path} is text whose first line is no URL. Say its kind: --kind csv for a table with a header line, urls for a list of URLs."
+        )
+    return "urls"
+
+
+def _head(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            head = file.read(65536).lstrip(b"\xef\xbb\xbf \t\r\n")
+            return file.read(65536).lstrip(b"\xef\xbb\xbf \t\r\n")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+def _guess_json(path: str) -> Kind:
+    head = _head(path)
     if head.startswith(b"["):
         return "llava"
     if head.startswith(b"{"):

@@ -18,15 +18,15 @@ import pyarrow as pa
 from manifests.errors import SourceError
 from manifests.schema import REFERENCE
 from pipelines.reader import column_uri
-from pipelines.sources.coco_llava import conversation_captions
 from pipelines.sources.columns import Columns, Values, field_text, or_else, plain_columns, replaced, rows_of
-from pipelines.sources.paths import locate, single
+from pipelines.sources.paths import MEDIA_COLUMNS, is_path, locate, single
 from pipelines.sources.records import ENDINGS, BrokenTableError, Record, Some, Table, open_table, records_of
 from pipelines.sources.rows import (
     CAPTION_KEYS,
     OTHER_CAPTION_KEYS,
     Row,
     caption_texts,
+    conversation_captions,
     error_row,
     parse_json,
     printable,
@@ -36,10 +36,8 @@ from pipelines.sources.rows import (
 )
 from pipelines.sources.spec import SourceSpec, guess_kind, source_files, source_name
 
-MEDIA_COLUMNS = (
-    "image", "images", "image_bytes", "img", "picture", "jpg", "jpeg", "png", "webp", "image_path", "image_file", "img_path",
-    "path", "file_path", "filepath", "file", "file_name", "filename", "bytes",
-)  # fmt: skip
+BYTES_COLUMNS = ("content", "data", "image_data", "img_bytes")
+"""Further usual names of columns of bytes."""
 URL_COLUMNS = ("url", "image_url", "img_url", "urls")
 KEY_COLUMNS = ("key", "__key__", "id", "uid", "image_id", "sample_id")
 TOKENS = re.compile(r"\s*(<__dj__\w+>|<\|__dj__eoc\|>)\s*")
@@ -87,19 +85,24 @@ def list_table(spec: SourceSpec) -> Iterator[Row | pa.RecordBatch]:
     """Samples of all tables of a source. A broken table among several is one row that says what is wrong."""
     source = source_name(spec)
     kind = spec.kind or guess_kind(spec.path)
-    files = source_files(spec, ENDINGS[kind])
+    files, rows = source_files(spec, ENDINGS[kind]), 0
     for number, path in enumerate(files):
         try:
-            yield from _list_file(spec, source, kind, path)
+            for some in _list_file(spec, source, kind, path):
+                rows += 1
+                yield some
         except SourceError as error:  # the columns do not fit: for the first table a mistake in the call, later an odd table
             if number == 0:
                 raise
             yield error_row(source, os.path.basename(path), path, str(error))
         except BrokenTableError as error:
-            text = f"{path} {error}. Fetch or write the file again."
+            text = f"{path} {str(error).rstrip('.')}. Fetch or write the file again."
             if len(files) == 1:
                 raise SourceError(text) from error
+            rows += 1
             yield error_row(source, os.path.basename(path), path, text)
+    if not rows:
+        raise SourceError(f"{spec.path} holds no sample: its tables have no rows. Check the path.")
 
 
 def _list_file(spec: SourceSpec, source: str, kind: str, path: str) -> Iterator[Row | pa.RecordBatch]:
@@ -162,17 +165,18 @@ def find_layout(spec: SourceSpec, path: str, table: Table) -> Layout:
     usual = [lower[name] for name in MEDIA_COLUMNS if name in lower]
     media = spec.media_column
     if not media:
-        in_bytes = [name for name in usual if name in table.bytes_columns]
-        if not in_bytes and len(table.bytes_columns) == 1:
-            in_bytes = list(table.bytes_columns)
-        media = next(iter(in_bytes or [name for name in usual if name in table.path_columns]), None)
+        in_bytes = [name for name in (*usual, *(lower.get(n) for n in BYTES_COLUMNS)) if name in table.bytes_columns]
+        in_files = [name for name in usual if name in table.path_columns]
+        only = table.bytes_columns if len(table.bytes_columns) == 1 else []
+        media = next(iter(in_bytes or in_files or only), None)
     urls = [lower[name] for name in URL_COLUMNS if name in lower]
     if media and media not in table.bytes_columns and is_url(table, media):
         urls, media = [media], None
     if not media:
         if urls:
             raise SourceError(f"{path} has URLs only (column {urls[0]!r}). To download them give it the kind urls: --kind urls.")
-        raise SourceError(f"{path} has no column of pictures or paths. Its columns are {', '.join(columns)}; name one with media_column.")
+        names = ", ".join(columns) + (", as its first line says" if path.lower().endswith(ENDINGS["csv"]) else "")
+        raise SourceError(f"{path} has no column of pictures or paths. Its columns are {names}; name one with media_column.")
     captions = [lower[name] for name in (*CAPTION_KEYS, *OTHER_CAPTION_KEYS) if name in lower and lower[name] != media]
     keys = [lower[name] for name in KEY_COLUMNS if name in lower and lower[name] != media]
     return Layout(
@@ -203,7 +207,7 @@ def _places(file: _File, media: Values | None, first: int, count: int) -> Column
     if not file.layout.in_bytes:
         if media is None or not pa.types.is_string(media.type):
             return None
-        located = [locate(file.root, text, file.confine) if text and not text.isspace() else {} for text in media.to_pylist()]
+        located = [locate(file.root, text, file.confine) if text and is_path(text) else {} for text in media.to_pylist()]
         found: Columns = {name: pa.array([row.get(name) for row in located], REFERENCE.field(name).type) for name in LOCATED}
         return found | {"stamp": or_else(found["stamp"], file.stamp), "key": media}
     names: Values = pa.array(map(file.name, range(first, first + count)), pa.string())

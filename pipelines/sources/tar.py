@@ -79,7 +79,7 @@ class GzipStream:
                 data = self.file.read1(SKIP)
             except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
                 raise DamageError(
-                    f"the gzip stream is damaged after {self.start + len(self.window)} decompressed bytes: {error}"
+                    f"is damaged: its gzip stream breaks off after {self.start + len(self.window)} decompressed bytes: {error}"
                 ) from error
             if not data:
                 break
@@ -232,7 +232,7 @@ def _what_is_wrong(header: bytes, at: int, ended: bool) -> str:
     if at == 0:
         for magic, name in COMPRESSIONS.items():
             if header.startswith(magic):
-                return f"is {name}, which cannot be read in place. Unpack it to a plain or gzip tar"
+                return f"is {name}, which cannot be read in place: make it a plain or gzip tar"
         return "is not a tar archive"
     if len(header) < BLOCK:
         return f"ends in the middle of a header at byte {at}"

@@ -2,20 +2,20 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipelines.sources.folder import VIDEOS, list_files, list_folder
 from pipelines.sources.rows import Row
 from pipelines.sources.spec import SourceSpec, expand, source_name
 
 
-def list_videos(spec: SourceSpec) -> Iterator[Row]:
+def list_videos(spec: SourceSpec, say: Callable[[str], None]) -> Iterator[Row]:
     """A sample for every video below a folder, or for the files that a path or pattern names; captions lie beside them.
 
     The key of a file is its name without extension, with its folder's where files of several folders are named.
     """
     if os.path.isdir(spec.path):
-        yield from list_folder(spec, VIDEOS)
+        yield from list_folder(spec, VIDEOS, say)
         return
     paths = expand(spec.path)
     source, base = source_name(spec), os.path.commonpath([os.path.dirname(path) for path in paths])

@@ -52,7 +52,7 @@ def _list_archive(source: str, path: str, spec: SourceSpec) -> Iterator[Row]:
         else:
             yield from _list_members(common, PlainStream(fd), size, spec)
     except DamageError as error:
-        text = f"The archive {os.path.basename(path)} {error}. Samples before that are listed; fetch or write it again."
+        text = f"The archive {os.path.basename(path)} {error}. What could be read before that is listed; fetch or write it again."
         yield error_row(source, os.path.basename(path), path, text, stamp)
     except OSError as error:
         yield error_row(source, os.path.basename(path), path, f"The archive {os.path.basename(path)} cannot be read: {error}", stamp)
@@ -125,7 +125,10 @@ def _samples(common: Row, key: str, group: dict[str, Part], spec: SourceSpec) ->
     if not images:
         first = next(iter(group.values()))[0]
         members = ", ".join(f".{printable(extension)}" for extension in list(group)[:8])
-        error = f"This sample has no picture, only {members}. The members of a sample must stand next to each other in the archive."
+        error = (
+            f"This sample has no picture, only {members}. The members of a sample must stand next to each other in the archive;"
+            " tar --sort=name writes it so."
+        )
         row = _sample(common, key, group, [], spec)
         yield {"error": error, **row, "byte_offset": first.offset, "byte_length": 0}
         return

@@ -83,6 +83,20 @@ def test_llava(tmp_path: Path) -> None:
     assert (odd["key"], "no object" in odd["error"]) == ("llava.json#4", True)
 
 
+def test_other_names_and_content_in_parts(tmp_path: Path) -> None:
+    write(tmp_path / "1.jpg", b"one")
+    answer = [{"type": "text", "text": "A cat."}, {"type": "image"}]
+    (row,) = rows(write(tmp_path / "chat.json", [{"images": ["1.jpg"], "messages": [{"role": "assistant", "content": answer}]}]))
+    assert (row["uri"], row["caption"]) == (str(tmp_path / "1.jpg"), "A cat.")
+    split = write(tmp_path / "split.json", {"images": [{"filename": "1.jpg", "imgid": 0}]})
+    with pytest.raises(SourceError, match="They have filename, imgid; name one with media_column"):
+        rows(split)
+    (row,) = rows(split, media_column="filename")
+    assert (row["key"], row["error"]) == ("1.jpg", None)
+    with pytest.raises(SourceError, match="empty list"):
+        rows(write(tmp_path / "empty.json", {"images": []}))
+
+
 @pytest.mark.parametrize("content", [b"[1, 2]", b'{"a": 1}', b"{", b"[" * 100_000, b"\xff[]"])
 def test_what_is_neither_says_so(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "x.json", content)

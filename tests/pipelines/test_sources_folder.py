@@ -113,6 +113,25 @@ def test_order_is_stable_and_batches_are_bounded(tmp_path: Path) -> None:
     assert keys == [name[:-4] for name in sorted(f"{number}.jpg" for number in range(10_050))]
 
 
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    files = {"a.jpg": b"", "a.txt": b"a", "lost.txt": b"of no picture", "b.jxl": b"", "c.ppm": b"", "d.svg": b"", "t.csv": b""}
+    said: list[str] = []
+    list(list_source(SourceSpec(str(write(tmp_path, files))), said.append))
+    (text,) = said
+    assert "left out 3 files" in text
+    assert "1 .txt" in text
+    assert "1 .svg" in text
+    assert text.endswith("Tables, tars and other media are sources of their own.")
+    assert [row["key"] for row in rows(tmp_path)] == ["a", "b", "c"]
+
+
+def test_null_caption_and_utf16(tmp_path: Path) -> None:
+    write(tmp_path, {"a.jpg": b"", "a.json": b'{"caption": null, "text": "said"}', "b.jpg": b"", "b.txt": "caf\xe9\r\n".encode("utf-16")})
+    a, b = rows(tmp_path)
+    assert (a["caption"], b["caption"]) == ("said", "caf\xe9")
+    assert json.loads(b["metadata"]) == {"caption_encoding": "UTF-16"}
+
+
 def test_what_cannot_be_listed_says_why(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         rows(tmp_path / "none")
@@ -150,6 +169,11 @@ def test_guess_kind(tmp_path: Path) -> None:
         name: guess_kind(str(tmp_path / name)) for name in ["t", "p", "f", "x.csv", "x.jsonl", "x.tgz", "v.MP4", "coco.json", "llava.json"]
     }
     assert list(kinds.values()) == ["webdataset", "parquet", "folder", "csv", "jsonl", "webdataset", "video", "coco", "llava"]
+    write(tmp_path, {"urls.txt": b"# mine\n\nhttps://x/1.jpg\n", "x.tar.zst": b"", "x.csv.gz": b"", "captions.txt": b"image,caption\n"})
+    assert (guess_kind(str(tmp_path / "urls.txt")), guess_kind(str(tmp_path / "x.tar.zst"))) == ("urls", "webdataset")
+    for name, said in (("x.csv.gz", "Unpack it first"), ("captions.txt", "--kind csv")):
+        with pytest.raises(SourceError, match=said):
+            guess_kind(str(tmp_path / name))
     for name in ["x.xyz", "x.jpg", "odd.json"]:
         with pytest.raises(SourceError):
             guess_kind(str(tmp_path / name))

@@ -119,6 +119,56 @@ def test_csv_in_another_shape(pictures: Path) -> None:
     assert rows(pictures / "s.csv")[0]["caption"] == "x, y"
 
 
+def test_paths_are_taken_before_bytes_that_may_be_anything(pictures: Path) -> None:
+    columns = {"file_name": ["images/a.jpg"], "hash": [b"\x01"], "fixed": pa.array([b"12"], pa.binary(2))}
+    pq.write_table(pa.table(columns), pictures / "t.parquet")
+    (row,) = rows(pictures / "t.parquet")
+    assert (read(row), row["metadata"]) == (b"a.jpg", None)
+    pq.write_table(pa.table({"path": ["dbfs:/gone.jpg"], "content": [b"x"]}), pictures / "spark.parquet")
+    assert read(rows(pictures / "spark.parquet")[0]) == b"x"
+
+
+def test_captions_among_nulls_and_in_conversations(pictures: Path) -> None:
+    pq.write_table(pa.table({"image": [b"x"], "caption": [["one", None]]}), pictures / "list.parquet")
+    assert rows(pictures / "list.parquet")[0]["captions"] == ["one"]
+    turns = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "A cat."}]
+    pq.write_table(pa.table({"image": [b"x"], "conversations": [turns]}), pictures / "llava.parquet")
+    assert rows(pictures / "llava.parquet")[0]["caption"] == "A cat."
+
+
+def test_a_quote_that_is_not_closed(pictures: Path) -> None:
+    (pictures / "t.csv").write_text('image,caption\nimages/a.jpg,"open\nimages/b.jpg,b\n')
+    with pytest.raises(SourceError, match=r"Lines 2 to 3 are one record: a quote"):
+        rows(pictures / "t.csv")
+    (pictures / "t.csv").write_text('image , caption\nimages/b.jpg,a 5" pipe\nimages/a.jpg,"open\nimages/b.jpg,b\n')
+    good, bad = rows(pictures / "t.csv")
+    assert (read(good), good["caption"]) == (b"b.jpg", 'a 5" pipe')
+    assert "Lines 3 to 4" in bad["error"]
+
+
+def test_lines_of_other_kinds(pictures: Path) -> None:
+    lines = ['{"image": "images/a.jpg"}', '{"image": "images/b.jpg"}']
+    (pictures / "mac.jsonl").write_bytes("\r".join(lines).encode())
+    assert [read(row) for row in rows(pictures / "mac.jsonl")] == [b"a.jpg", b"b.jpg"]
+    for text, said in ((f"[{lines[0]}]", "JSON list"), ("\ufeffx", "no record"), ("no\nno", "Line 1 is not valid JSON")):
+        (pictures / "bad.jsonl").write_text(text)
+        with pytest.raises(SourceError, match=said):
+            rows(pictures / "bad.jsonl")
+    (pictures / "bad.jsonl").write_text(lines[0], encoding="utf-16")
+    with pytest.raises(SourceError, match="UTF-16"):
+        rows(pictures / "bad.jsonl")
+
+
+def test_pictures_as_text_and_tables_without_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": ["data:image/png;base64,iVBO", "a" * 5000]}), tmp_path / "t.parquet")
+    listed = rows(tmp_path / "t.parquet")
+    assert [row["key"] for row in listed] == ["t#0", "t#1"]
+    assert all("base64" in row["error"] for row in listed)
+    pq.write_table(pa.table({"image": pa.array([], pa.binary())}), tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match="no rows"):
+        rows(tmp_path / "t.parquet")
+
+
 def test_media_root_is_not_left(pictures: Path) -> None:
     (pictures / "secret.jpg").write_bytes(b"s")
     (pictures / "images" / "link.jpg").symlink_to(pictures / "secret.jpg")
