@@ -1,5 +1,6 @@
 """Commands that are a step of the job, and the whole job: measure, tier, export, run, gc."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -60,7 +61,7 @@ def tier(
     from manifests import open_lake
     from pipelines.recipe import load_recipe
     from pipelines.run import recorded_run
-    from pipelines.tiering import preview, tier_counts
+    from pipelines.tiering import beware, preview, tier_counts
     from pipelines.tiering import tier as apply_tiers
 
     loaded = load_recipe(recipe, overrides or ())
@@ -70,6 +71,7 @@ def tier(
         emit_rows(moves, as_json) if moves or as_json else out().print("Nothing would move.")
         return
     with open_lake(loaded.lake, read_only=False) as lake, recorded_run(lake, "tier", loaded, "inline") as (run_id, counts):
+        beware(lake, loaded)
         changed = apply_tiers(lake, loaded, run_id)
         tiers = tier_counts(lake)
         counts.update(tiers=tiers)
@@ -125,12 +127,15 @@ def run(
 
       goldsieve run recipe.yaml --address auto
     """
+    from pipelines.plan import check_recipe, describe_plan
     from pipelines.progress import Reporter
     from pipelines.recipe import load_recipe
-    from pipelines.run import describe_plan, run_recipe
+    from pipelines.run import run_recipe
 
     loaded = load_recipe(recipe, overrides or ())
     if dry_run:
+        for text in check_recipe(loaded):
+            Reporter().say(f"Beware: {text}")
         plan = describe_plan(loaded)
         emit_json(plan) if as_json else emit_rows(plan)
         return
@@ -199,6 +204,6 @@ def _check_errors(samples: int, failed: int, limit: float, lake: str) -> None:
     if samples and failed / samples > limit:
         fail(
             f"{failed:,} of {samples:,} samples carry an error ({failed / samples:.1%}, more than {limit:.1%} allowed). "
-            f"See them with: goldsieve status {lake}",
+            f"See them with: goldsieve status {shlex.quote(lake)}",
             1,
         )

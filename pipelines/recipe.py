@@ -176,7 +176,9 @@ def _sources(reading: Reading) -> tuple[SourceSpec, ...]:
             download = read_dataclass(reading, DownloadSettings, values["download"], ("sources", i, "download"), "download")
             values = {**values, "download": dataclasses.asdict(download) if download else None}
         spec = read_dataclass(reading, SourceSpec, values, ("sources", i), "sources")
-        if spec is not None:
+        if spec is not None and not spec.path.strip():
+            reading.wrong(("sources", i, "path"), "sources: path is empty. Name a folder or file; . is the recipe's own folder.")
+        elif spec is not None:
             found.append(spec)
     return tuple(found)
 

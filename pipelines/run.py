@@ -14,19 +14,19 @@ from manifests.wide import narrow
 from operators import ALL, VIDEO
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
-from pipelines.captions.settings import routes_of
 from pipelines.data_card import CardFacts
 from pipelines.engine import PARTITIONED_ROWS, Engine, EngineName, make_engine
 from pipelines.export import ExportResult, export, finished_before
 from pipelines.measure import PassResult, measure, prepare
-from pipelines.passes import OperatorUse, plan_passes
+from pipelines.passes import OperatorUse
+from pipelines.plan import check_fits
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.run_log import event, run_log
 from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
 from pipelines.sources.containers import Held, containers, containers_digest
-from pipelines.tiering import guarded, tier, tier_counts
+from pipelines.tiering import beware, guarded, tier, tier_counts
 from quality.funnel import funnel
 from quality.tiers import compile_tiers
 
@@ -206,7 +206,8 @@ def run_recipe(
         ingested = tuple(lake.outlast(lambda: ingest(lake, spec, reporter, again=False)) for spec in recipe.sources)  # noqa: B023
         uses = with_protection(lake, recipe.operators)
         prepare(lake, uses)
-        compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
+        check_fits(lake, recipe)
+        beware(lake, recipe)
         only = sample_sql(sample) if sample else ""
         measured = tuple(measure_with(lake, uses, engine, address, run_id, reporter, only))
         lake.outlast(lambda: tier(lake, recipe, run_id))
@@ -287,21 +288,6 @@ class LazyEngine:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
-    """What a run of the recipe would do, step by step, without writing: sources, passes, rules, export."""
-    steps = [{"step": "ingest", "what": spec.path} for spec in recipe.sources]
-    steps += [{"step": "measure", "what": run.name} for run in plan_passes(recipe.operators)]
-    steps += [{"step": f"tier {name}", "what": ", ".join(rules)} for name, rules in recipe.tiers.as_dict().items()]
-    if recipe.captions:
-        steps += [
-            {"step": f"captions {r.name}", "what": f"{r.target}{f' where {r.condition}' if r.condition else ''}"}
-            for r in routes_of(recipe.captions)
-        ]
-    if recipe.export:
-        steps.append({"step": "export", "what": f"{recipe.export.tier} to {recipe.export.to}"})
-    return steps
 
 
 def sample_sql(count: int, seed: int = 0) -> str:

@@ -4,18 +4,20 @@ import dataclasses
 import uuid
 
 from manifests import Lake
-from manifests.wide import narrow
+from manifests.schema import WIDE_ALWAYS
+from manifests.wide import current_operators, narrow, wide_columns
+from operators.catalogue import rows as catalogue_rows
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
 from quality.funnel import Movement, movement
 from quality.presets import scale_warnings
 from quality.rules import Rule, Tiers
-from quality.tiers import compile_tiers
+from quality.sql_guard import check_syntax, used_columns
+from quality.tiers import compile_tiers, expressions
 
 
 def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     """Apply the recipe's rules, unless they were applied to the same data already. Says whether it wrote anything."""
-    warn_of_scales(lake, recipe)
     version = lake.data_version()
     done = lake.rows(
         """SELECT recipe_digest, data_version, recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AS latest
@@ -37,15 +39,27 @@ def guarded(lake: Lake, tiers: Tiers) -> Tiers:
     return Tiers(tuple(dataclasses.replace(t, rules=(rule, *(r for r in t.rules if r.name != rule.name))) for t in tiers.tiers))
 
 
-def warn_of_scales(lake: Lake, recipe: Recipe) -> None:
-    """Say so on stderr, quiet or not, when a preset's threshold meets a score that another model made."""
-    for text in scale_warnings(lake, recipe.tiers):
+def beware(lake: Lake, recipe: Recipe) -> None:
+    """Say so on stderr, quiet or not, when a rule reads what nobody measured, or a preset's threshold meets a score of another model."""
+    for text in [*unmeasured(lake, recipe.tiers), *scale_warnings(lake, recipe.tiers)]:
         Reporter().say(f"Beware: {text}")
+
+
+def unmeasured(lake: Lake, tiers: Tiers) -> list[str]:
+    """A sentence for every rule on a column that ``wide`` always has, but that no operator of this lake fills."""
+    missing = WIDE_ALWAYS.keys() - wide_columns(current_operators(lake.connection)).keys()
+    adds = {row["column"]: row["operator"] for row in reversed(catalogue_rows())}
+    return [
+        f"Rule {tier.name}.{rule.name} reads {column}, which is unknown for every sample: add {adds[column]} to the operators."
+        for tier in tiers.tiers
+        for rule in tier.rules
+        for column in sorted({c for sql, _ in expressions(rule) for c in used_columns(check_syntax(sql), WIDE_ALWAYS)} & missing)
+    ]
 
 
 def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
     """What applying the rules would move, without writing."""
-    warn_of_scales(lake, recipe)
+    beware(lake, recipe)
     compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
     return movement(lake.connection, compiled, f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
 

@@ -36,7 +36,7 @@ class Movement:
 def funnel(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers) -> list[FunnelRow]:
     """What every rule keeps and drops, in the order in which rules apply. The first row counts readable samples."""
     keys: list[tuple[str, str]] = [("bronze", "readable")]
-    counts = ["count_if(ok), count_if(ok), 0"]
+    counts = ["count(*) FILTER (ok), count(*) FILTER (ok), 0"]
     for i, tier in enumerate(compiled.tiers.tiers):
         base = next((f"in_{k}" for k, other in enumerate(compiled.tiers.tiers) if other.name == tier.base), "ok")
         passed = base
@@ -45,7 +45,7 @@ def funnel(con: duckdb.DuckDBPyConnection, compiled: CompiledTiers) -> list[Funn
             unknown = f"{verdict} IS NULL" if isinstance(rule, Rule) else f"{seen_by(compiled.tiers, i, rule)} AND {verdict} IS NULL"
             passed += f" AND coalesce({verdict}, false)"
             keys.append((tier.name, rule.name))
-            counts.append(f"count_if({verdict}), count_if({passed}), count_if({unknown})")
+            counts.append(f"count(*) FILTER ({verdict}), count(*) FILTER ({passed}), count(*) FILTER ({unknown})")
     row = con.execute(f"{compiled.verdicts}\nSELECT {', '.join(counts)} FROM final").fetchone()
     assert row is not None
     return [

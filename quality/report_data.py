@@ -46,7 +46,7 @@ def funnel(lake: Lake, bases: Mapping[str, str | None], rules: Sequence[RuleText
     """One row a rule, in order, after one for all samples and one for the readable: ``failed`` counts samples that fail it,
     ``only`` those that fail nothing else (of its tier and those below), ``left`` those that pass it and everything before it."""
     total = lake.value(f"SELECT count(*) FROM {FLAT}")
-    selects = ['count_if("error" IS NULL)']
+    selects = ['count(*) FILTER ("error" IS NULL)']
     inside: dict[str | None, str] = {None: '"error" IS NULL'}
     for tier, base in bases.items():
         passed = inside[base]
@@ -54,8 +54,12 @@ def funnel(lake: Lake, bases: Mapping[str, str | None], rules: Sequence[RuleText
         for rule in own:
             passed += f" AND NOT {failed(rule)}"
             others = " AND ".join([inside[base], *(f"NOT {failed(other)}" for other in own if other is not rule)])
-            selects += [f'count_if("error" IS NULL AND {failed(rule)})', f"count_if({failed(rule)} AND {others})", f"count_if({passed})"]
-            selects.append(f"""count_if("error" IS NULL AND list_contains(failed_rules, {quote(rule.full + " (unknown)")}))""")
+            selects += [
+                f'count(*) FILTER ("error" IS NULL AND {failed(rule)})',
+                f"count(*) FILTER ({failed(rule)} AND {others})",
+                f"count(*) FILTER ({passed})",
+            ]
+            selects.append(f"""count(*) FILTER ("error" IS NULL AND list_contains(failed_rules, {quote(rule.full + " (unknown)")}))""")
         inside[tier] = passed
     counts = list(ask(lake, f"SELECT {', '.join(selects)} FROM {FLAT}")[0].values()) if total else [0] * len(selects)
     rows = [
@@ -107,7 +111,8 @@ def around(lake: Lake, leaf: Leaf, each: int) -> list[tuple[str, list[str]]]:
             )
         ]
 
-    sides = ask(lake, f'SELECT count_if({passes}) AS up, count_if(NOT {passes}) AS down FROM {FLAT} AS wide WHERE "error" IS NULL')[0]
+    counts = f"count(*) FILTER ({passes}) AS up, count(*) FILTER (NOT {passes}) AS down"
+    sides = ask(lake, f'SELECT {counts} FROM {FLAT} AS wide WHERE "error" IS NULL')[0]
     groups = [
         ("far below" if higher else "far above", ids(f"NOT {passes}", near_fail, sides["down"] // 2) if sides["down"] >= 4 * each else []),
         ("just below" if higher else "just above", list(reversed(ids(f"NOT {passes}", near_fail)))),
@@ -135,7 +140,7 @@ def shares(lake: Lake, column: str, top: str, most: int) -> dict[str, Any] | Non
     name = identifier(column)
     rows = ask(
         lake,
-        f"""SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n, count_if(tier = {quote(top)}) AS kept FROM {FLAT}
+        f"""SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n, count(*) FILTER (tier = {quote(top)}) AS kept FROM {FLAT}
         WHERE "error" IS NULL AND {name} IS NOT NULL GROUP BY 1 ORDER BY n DESC, value""",
     )
     if not rows:
@@ -201,8 +206,8 @@ def sources(lake: Lake, top: str) -> list[dict[str, Any]]:
     """Samples by source and stated licence."""
     return ask(
         lake,
-        f"""SELECT source, license, count(*) AS n, count("error") AS errors, count_if(tier = {quote(top)}) AS kept,
-            coalesce(sum(byte_length), 0) AS bytes, count_if(is_protected) AS protected, count(caption) AS captioned
+        f"""SELECT source, license, count(*) AS n, count("error") AS errors, count(*) FILTER (tier = {quote(top)}) AS kept,
+            coalesce(sum(byte_length), 0) AS bytes, count(*) FILTER (is_protected) AS protected, count(caption) AS captioned
         FROM {FLAT} GROUP BY source, license ORDER BY n DESC, source, license NULLS LAST LIMIT 60""",
     )
 

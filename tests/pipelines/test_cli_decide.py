@@ -1,5 +1,4 @@
 import json
-import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,11 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from manifests import Lake, open_lake
-from manifests.errors import RecipeError, UsageError
+from manifests.errors import RecipeError, SqlError, UsageError
 from pipelines.cli import app
 from pipelines.cli_decide import share
+from pipelines.plan import check_recipe
 from pipelines.recipe import load_recipe
-from pipelines.tiering import preview, tier
+from pipelines.tiering import beware, preview
 from quality.presets import presets
 
 
@@ -138,15 +138,44 @@ def test_wrong_presets_are_named_with_their_line(tmp_path, value, said):
     assert said in str(caught.value)
 
 
-def test_tiering_says_when_a_score_is_of_another_encoder(gallery, tmp_path, capsys):
+def test_beware_of_scores_of_another_encoder_and_of_what_nobody_measured(gallery, tmp_path, capsys):
     lake = gallery()
     for name, settings in (("clip_score", "{}"), ("image_embedding", '{"encoder": "starter"}')):
         fields = {"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), name: pa.float32(), "error": pa.string()}
         lake.set_current(name, "f", "1", settings, "batch", "pair", pa.schema(fields))
     recipe = recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {preset: datacomp-clip-b32-025}}")
-    assert tier(lake, recipe, uuid.UUID(int=3))
+    beware(lake, recipe)
     said = capsys.readouterr()
     assert "made for encoder openclip:ViT-B-32/openai; this lake's clip_score was measured with encoder starter" in said.err
     assert said.out == ""
-    assert tier(lake, recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {matches: clip_score >= 0.1}}"), uuid.UUID(int=3))
+    beware(lake, recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {matches: clip_score >= 0.1}}"))
     assert capsys.readouterr().err == ""
+    beware(lake, recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {pretty: aesthetic >= 5}}"))
+    said_of = "Rule gold.pretty reads aesthetic, which is unknown for every sample: add aesthetic to the operators."
+    assert said_of in capsys.readouterr().err
+
+
+def test_a_dry_run_finds_what_a_run_would_stumble_over(decided_copy):
+    (decided_copy / "full").mkdir()
+    (decided_copy / "full" / "notes").touch()
+    recipe = decided_copy / "recipe.yaml"
+    text = recipe.read_text()
+    faults = {
+        "{path: pictures}": ("{path: picturez}", "does not exist"),
+        "sharp: sharpness": ("sharp: sharpnes", "Did you mean 'sharpness'"),
+        "caption_quality,": ("{caption_quality: {when: captoin is null}},", "Did you mean 'caption'"),
+        "tiers:": ("export: {to: full}\ntiers:", "holds no export"),
+        "tiers:\n": ("export: {to: new, columns: [shrpness]}\ntiers:\n", "Did you mean 'sharpness'"),
+    }
+    for right, (wrong, said) in faults.items():
+        recipe.write_text(text.replace(right, wrong))
+        result = CliRunner().invoke(app, ["run", str(recipe), "--dry-run"])
+        assert result.exception is not None
+        assert said in str(result.exception)
+    before = sorted(decided_copy.rglob("*"))
+    recipe.write_text(text.replace("image_quality, ", "").replace("lake: lake", "lake: other"))
+    with pytest.raises(SqlError, match="sharpness"):  # no operator of a new lake fills it
+        check_recipe(load_recipe(recipe))
+    recipe.write_text(text.replace("image_quality, ", ""))
+    assert check_recipe(load_recipe(recipe)) == []  # the lake's own does
+    assert sorted(decided_copy.rglob("*")) == before

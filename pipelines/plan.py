@@ -1,0 +1,66 @@
+"""What a run of a recipe would do, and whether it could: looked at before anything is measured."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from manifests import Lake, create_lake, open_lake
+from manifests.opening import exists
+from manifests.tables import signal_table
+from manifests.wide import current_operators, narrow
+from pipelines.captions.settings import routes_of
+from pipelines.export import refuse_own_source
+from pipelines.export_folder import ExportFolder
+from pipelines.export_plan import export_columns
+from pipelines.measure import prepare
+from pipelines.passes import plan_passes
+from pipelines.recipe import Recipe
+from pipelines.sources import guess_kind
+from pipelines.sources.spec import expand
+from pipelines.tiering import guarded, unmeasured
+from quality.tiers import compile_tiers
+
+
+def check_fits(lake: Lake, recipe: Recipe) -> None:
+    """Raises `SqlError` or `UsageError` for rules, columns and an export folder that do not fit the lake, whose operators are prepared."""
+    compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
+    if recipe.export:
+        export_columns(lake.query("SELECT * FROM wide LIMIT 0").schema, recipe.export)
+        folder = ExportFolder(Path(recipe.export.to))
+        if not folder.refuse_foreign():  # else it looks at all samples, for which a run with nothing to do has no time
+            refuse_own_source(lake, folder.path)
+
+
+def check_recipe(recipe: Recipe) -> list[str]:
+    """What would stop a run before it measures, as the errors of a run; writes nothing. Returns what a run would beware of.
+
+    Conditions and rules are checked on an empty lake that has the operators of the real one, if it is there, and of the recipe.
+    """
+    for spec in recipe.sources:
+        expand(spec.path) if spec.kind else guess_kind(spec.path)
+    with tempfile.TemporaryDirectory() as folder, create_lake(folder) as lake:
+        if exists(recipe.lake):
+            with open_lake(recipe.lake) as real:
+                for known in current_operators(real.connection):
+                    schema = real.query(f"SELECT * FROM {signal_table(known.name)} LIMIT 0").schema
+                    lake.set_current(known.name, known.fingerprint, "", "{}", "batch", known.keyed_by, schema)
+                if recipe.export:
+                    refuse_own_source(real, Path(recipe.export.to))
+        prepare(lake, recipe.operators)
+        check_fits(lake, recipe)
+        return unmeasured(lake, recipe.tiers)
+
+
+def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
+    """What a run of the recipe would do, step by step: sources, passes, rules, export."""
+    steps = [{"step": "ingest", "what": spec.path} for spec in recipe.sources]
+    steps += [{"step": "measure", "what": run.name} for run in plan_passes(recipe.operators)]
+    steps += [{"step": f"tier {name}", "what": ", ".join(rules)} for name, rules in recipe.tiers.as_dict().items()]
+    if recipe.captions:
+        steps += [
+            {"step": f"captions {r.name}", "what": f"{r.target}{f' where {r.condition}' if r.condition else ''}"}
+            for r in routes_of(recipe.captions)
+        ]
+    if recipe.export:
+        steps.append({"step": "export", "what": f"{recipe.export.tier} to {recipe.export.to}"})
+    return steps
