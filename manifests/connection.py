@@ -1,6 +1,7 @@
 """DuckDB connections to a lake: extensions, attaching, read-only guard."""
 
 import contextlib
+import shlex
 import tempfile
 import uuid
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from manifests.address import LakeAddress
-from manifests.errors import LakeError, LakeMissingError
+from manifests.errors import LakeError, LakeMissingError, UsageError
 from manifests.storage import ATTEMPTS, is_remote, secret_sql
 
 ALIAS = "lake"
@@ -53,7 +54,7 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     Raises `LakeError` when there is no lake at the address, or it is of a version this DuckDB cannot read.
     """
     if address.is_local and not create and not address.catalog_file.exists():
-        raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {address}")
+        raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {shlex.quote(str(address))}")
     connection = duckdb.connect(":memory:")
     _bound_memory(connection)
     load_extension(connection, "ducklake")
@@ -80,6 +81,8 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
         connection.close()
         if "does not exist - and creating a new DuckLake is explicitly disabled" in str(error):
             raise LakeMissingError(f"There is no lake at {address}. Create it: goldsieve init LAKE --catalog ... --data ...") from error
+        if at is not None and "No snapshot found" in str(error):
+            raise UsageError(f"The lake at {address} has no snapshot {at}. `goldsieve snapshots LAKE` lists them.") from error
         raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
     connection.execute(f"USE {ALIAS}")
     connection.execute("SET python_enable_replacements = false")  # SQL must not reach Python variables

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+import pyarrow as pa
 import pydantic
 
 from manifests.errors import UsageError
@@ -68,7 +69,9 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Operator:
     """
     classes = available()
     if name not in classes:
-        raise UsageError(f"There is no operator named {name!r}.{nearest(name, classes)} `goldsieve operators` lists them.")
+        adding = [other for other, cls in classes.items() if isinstance(cls.adds, pa.Schema) and name in cls.adds.names]
+        hint = f" It is a column that {adding[0]} adds." if adding else nearest(name, classes)
+        raise UsageError(f"There is no operator named {name!r}.{hint} `goldsieve operators` lists them.")
     return configure(classes[name], settings or {})
 
 

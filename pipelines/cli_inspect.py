@@ -1,5 +1,6 @@
 """Commands that look: status, sql, why, snapshots, verify, operators."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -61,20 +62,25 @@ def sql(
     from manifests import open_lake
     from quality.sql_guard import check_query
 
+    if output and format == "table":
+        raise UsageError("A table is for the screen. With --output say --format csv, json or parquet.")
     with open_lake(lake, at=at, confined=True) as opened:
         check_query(opened.connection, query)
         rows = opened.query(query)
-    if format == "parquet":
+    if format == "parquet" and output is None:
+        raise UsageError("Parquet is not for the screen: give --output FILE.")
+    try:
+        if format == "parquet" and output:
+            pyarrow.parquet.write_table(rows, output)
+        elif format == "csv":
+            pyarrow.csv.write_csv(as_text(rows), output or sys.stdout.buffer)
+        elif format == "json":
+            emit_json(rows.to_pylist()) if output is None else output.write_text(to_json(rows))
+    except OSError as error:
         if output is None:
-            raise UsageError("Parquet is not for the screen: give --output FILE.")
-        pyarrow.parquet.write_table(rows, output)
-        return
-    target: Any = output or sys.stdout.buffer
-    if format == "csv":
-        pyarrow.csv.write_csv(as_text(rows), target)
-    elif format == "json":
-        emit_json(rows.to_pylist()) if output is None else output.write_text(to_json(rows))
-    else:
+            raise
+        raise UsageError(f"{output} cannot be written: {os.strerror(error.errno) if error.errno else error}. Check the path.") from error
+    if format == "table":
         emit_rows(rows.slice(0, limit).to_pylist())
         if rows.num_rows > limit:
             out().print(f"... {cell(rows.num_rows - limit)} more rows; raise --limit, or use --format csv|json|parquet.")

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from manifests import Lake, create_lake, open_lake
 from manifests.opening import exists
 from manifests.tables import signal_table
@@ -18,6 +20,7 @@ from pipelines.recipe import Recipe
 from pipelines.sources import guess_kind
 from pipelines.sources.spec import expand
 from pipelines.tiering import guarded, unmeasured
+from quality.sql_guard import relation_columns
 from quality.tiers import compile_tiers
 
 
@@ -42,13 +45,20 @@ def check_recipe(recipe: Recipe) -> list[str]:
         if exists(recipe.lake):
             with open_lake(recipe.lake) as real:
                 for known in current_operators(real.connection):
-                    schema = real.query(f"SELECT * FROM {signal_table(known.name)} LIMIT 0").schema
-                    lake.set_current(known.name, known.fingerprint, "", "{}", "batch", known.keyed_by, schema)
+                    lake.set_current(known.name, known.fingerprint, "", "{}", "batch", known.keyed_by, _schema(real, known.name))
                 if recipe.export:
                     refuse_own_source(real, Path(recipe.export.to))
         prepare(lake, recipe.operators)
         check_fits(lake, recipe)
         return unmeasured(lake, recipe.tiers)
+
+
+def _schema(lake: Lake, operator: str) -> pa.Schema:
+    """Of an operator's signal table; DuckDB gives ids to Arrow as text."""
+    table = signal_table(operator)
+    kinds = relation_columns(lake.connection, table)
+    fields = lake.query(f"SELECT * FROM {table} LIMIT 0").schema
+    return pa.schema([field.with_type(pa.uuid()) if kinds[field.name] == "UUID" else field for field in fields])
 
 
 def describe_plan(recipe: Recipe) -> list[dict[str, Any]]:
