@@ -74,14 +74,18 @@ def _sniff_ftyp(data: bytes) -> str:
 
 
 def _describe_unknown(data: bytes) -> str:
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<svg", b"<?xml")) and b"<svg" in head:
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    text = data[:1024].decode(encoding, "replace").rstrip("\ufffd")  # the end may lie within a letter
+    head = text.lstrip("\ufeff \t\r\n").lower()
+    if head.startswith("<svg") or (head.startswith(("<?xml", "<!doctype svg")) and ("<svg" in head or "doctype svg" in head)):
         return "not an image this reads: looks like an SVG drawing"
-    if head.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<body", b"<script", b"<!--")):
+    if head.startswith("<?xml"):
+        return "looks like XML, not an image"
+    if head.startswith(("<!doctype", "<html", "<head", "<body", "<script", "<!--")):
         return "looks like HTML, not an image"
     if not data.strip(b"\x00"):
         return f"not an image: {len(data)} bytes, all zero"
-    if all(32 <= byte < 127 or byte in (9, 10, 13) for byte in data[:256]):
+    if head and all(letter != "\ufffd" and (letter.isprintable() or letter in "\t\r\n") for letter in head):
         return "looks like text, not an image"
     return f"not an image of a known format (starts with {data[:8].hex(' ')})"
 

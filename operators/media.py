@@ -269,7 +269,7 @@ class _as_media_error:
         if isinstance(error, Image.DecompressionBombError):
             raise MediaError(f"too many pixels for this {name} decoder: {reason(error)}") from None
         if isinstance(error, UnidentifiedImageError):
-            raise MediaError(f"damaged {name} file: its header cannot be read") from None
+            raise MediaError(f"damaged {name} file, or of a rare kind: its header cannot be read") from None
         raise MediaError(f"damaged {name} file: {self.what} cannot be read ({reason(error)})") from None
 
 
