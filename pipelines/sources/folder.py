@@ -64,7 +64,7 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], 
         )
     if seen:
         others = " Tables, tars and other media are sources of their own." if any(ending in OTHER_SOURCES for ending in ignored) else ""
-        say(f"{source}: left out {ignored.total():,} files that are neither {medium.word}s nor their captions: {seen}.{others}")
+        say(f"{source}: left out {seen}, for they are neither {medium.word}s nor their captions.{others}")
 
 
 def list_files(
