@@ -145,6 +145,15 @@ def test_a_query_without_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
     assert "half of this machine's memory" in capsys.readouterr().err
 
 
+def test_an_ingest_says_what_it_left_out_and_what_is_wrong(goldsieve: Invoke, home: Path) -> None:
+    (home / "pictures" / "drawing.svg").touch()
+    (home / "pictures" / "gone.jpg").symlink_to("/nowhere.jpg")
+    said = goldsieve("ingest", home / "lake", home / "pictures").err
+    assert "left out 1 .svg" in said
+    assert "The first is gone: A link that leads outside" in said
+    assert "left out 1 .svg" in "".join(path.read_text() for path in (home / "lake" / "logs").iterdir())
+
+
 def test_too_many_failures_end_with_code_1_and_retry_mends(goldsieve: Invoke, home: Path) -> None:
     whole = (home / "pictures" / "p1.jpg").read_bytes()
     (home / "pictures" / "p1.jpg").write_bytes(whole[: len(whole) // 2])

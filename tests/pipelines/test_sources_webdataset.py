@@ -159,6 +159,7 @@ def test_dotted_names_repeated_keys_and_text_alone(tmp_path: Path) -> None:
     assert [read(row) for row in listed[:5]] == [b"1", b"2", b"3", b"4", b"6"]
     assert json.loads(listed[4]["metadata"]) == {"other_images": ["c.png"], "other_members": ["c.npy"]}
     assert "no picture" in listed[5]["error"]
+    assert "tar --sort=name" in listed[5]["error"]
 
 
 def test_archives_written_one_behind_the_other(tmp_path: Path) -> None:

@@ -217,6 +217,12 @@ def test_funnel_counts_alone_in_order_and_unknown():
     ]
 
 
+def test_funnel_of_a_rule_that_is_unknown_for_all():
+    con = lake([{"width": 9, "aesthetic": None}, {"width": 9, "aesthetic": None}])
+    compiled = compile_tiers(con, parse_tiers({"gold": {"pretty": "aesthetic > 5"}}))
+    assert [tuple(row.values()) for row in funnel(con, compiled)] == [("bronze", "readable", 2, 2, 0), ("gold", "pretty", 0, 0, 2)]
+
+
 def test_movement_names_examples_and_leaves_out_what_stays():
     con = lake([{"width": w} for w in (1, 5, 9)])
     compiled = compile_tiers(con, parse_tiers({"gold": {"big": "width > 3"}}))
