@@ -70,7 +70,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Operator:
     classes = available()
     if name not in classes:
         adding = [other for other, cls in classes.items() if isinstance(cls.adds, pa.Schema) and name in cls.adds.names]
-        hint = f" It is a column that {adding[0]} adds." if adding else nearest(name, classes)
+        hint = nearest(name, classes) or (f" It is a column that {adding[0]} adds." if adding else "")
         raise UsageError(f"There is no operator named {name!r}.{hint} `goldsieve operators` lists them.")
     return configure(classes[name], settings or {})
 

@@ -1,6 +1,7 @@
 """Reads the records of a table one by one: Parquet, CSV and JSON lines behind one shape."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -184,7 +185,7 @@ def _read_jsonl(path: str) -> Records:
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         first = file.readline(LINE_LIMIT)
         _refuse_utf16(first)
-        if first.lstrip().startswith("["):
+        if re.match(r"\s*\[\s*(\{|$)", first):
             raise BrokenTableError("is a JSON list, not a record a line: name it .json (LLaVA), or write one object a line")
         file.seek(0)
         for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), ""), 1):

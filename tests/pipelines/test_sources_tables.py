@@ -154,6 +154,8 @@ def test_lines_of_other_kinds(pictures: Path) -> None:
         (pictures / "bad.jsonl").write_text(text)
         with pytest.raises(SourceError, match=said):
             rows(pictures / "bad.jsonl")
+    (pictures / "bad.jsonl").write_text(f"[1]\n{lines[0]}")  # one odd line costs itself only
+    assert [row["error"] for row in rows(pictures / "bad.jsonl")] == ["Line 1 is no JSON object.", None]
     (pictures / "bad.jsonl").write_text(lines[0], encoding="utf-16")
     with pytest.raises(SourceError, match="UTF-16"):
         rows(pictures / "bad.jsonl")
