@@ -146,7 +146,7 @@ def probe(container: Any) -> tuple[VideoInfo, Any]:
     first = float(frame.pts * stream.time_base) if frame.pts is not None else start
     info = VideoInfo(
         format=format_name(container),
-        codec=context.name,
+        codec=context.codec.canonical_name,
         width=width,
         height=height,
         stored_width=frame.width,
@@ -166,7 +166,7 @@ def probe(container: Any) -> tuple[VideoInfo, Any]:
         interlaced=bool(frame.interlaced_frame) or _field_order(context) in FIELDS,
         bit_rate=int(container.bit_rate or 0),
         streams=len(streams),
-        audio_codec=audio.codec_context.name if audio is not None and audio.codec_context else None,
+        audio_codec=audio.codec_context.codec.canonical_name if audio is not None and audio.codec_context else None,
         audio_channels=int(audio.codec_context.channels) if audio is not None and audio.codec_context else 0,
         audio_rate=int(audio.codec_context.sample_rate or 0) if audio is not None and audio.codec_context else 0,
     )
@@ -179,8 +179,8 @@ def format_name(container: Any) -> str:
     if "mp4" in names:
         return "mov" if container.metadata.get("major_brand", "").strip() == "qt" else "mp4"
     if "webm" in names:
-        codecs = {s.codec_context.name for s in container.streams if s.type in ("video", "audio") and s.codec_context}
-        return "webm" if codecs <= {"vp8", "vp9", "libvpx-vp9", "libvpx", "av1", "libdav1d", "opus", "libopus", "vorbis"} else "mkv"
+        codecs = {s.codec_context.codec.canonical_name for s in container.streams if s.type in ("video", "audio") and s.codec_context}
+        return "webm" if codecs <= {"vp8", "vp9", "av1", "opus", "vorbis"} else "mkv"
     return str(NAMES.get(names[0], names[0]))
 
 

@@ -1,5 +1,6 @@
 """The frames of a video in order, whatever is wrong with the file, within a time limit."""
 
+import itertools
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -11,6 +12,8 @@ from operators.video.probe import VideoInfo, opened, reason
 from operators.video.source import VideoFile
 
 MAX_BAD_PACKETS = 1000
+BACK_S = (0.0, 1.0, 5.0, 25.0, 125.0)
+"""How much earlier, in seconds, a seek that missed the key frame is tried again."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,20 @@ class Walk:
         self.end_s = at + (own if 0 < own < 10 else step)
         return frame, at
 
+    def _sought(self, container: Any, stream: Any, begin: float) -> Iterator[Any]:
+        """The packets from a key frame on that is not after ``begin``. MPEG streams have no index: a seek may end anywhere before it."""
+        import av
+
+        for back in (*BACK_S, begin - self.info.start_s + max(BACK_S)):
+            with suppress(av.FFmpegError):
+                container.seek(int((begin - back) / stream.time_base), stream=stream, backward=True)
+            packets: Iterator[Any] = container.demux(stream)
+            with suppress(StopIteration, av.FFmpegError, OSError, ValueError):
+                first = next(packets)
+                if first.is_keyframe:
+                    return itertools.chain([first], packets)
+        return packets  # whatever comes after the last seek
+
     def _decoded(self, begin: float) -> Iterator[tuple[Any, float]]:
         import av
 
@@ -134,11 +151,9 @@ class Walk:
                 if other is not stream:
                     with suppress(AttributeError, ValueError):
                         other.discard = "all"
-            if begin > self.info.start_s + self.info.tick:
-                with suppress(av.FFmpegError):
-                    container.seek(int(begin / stream.time_base), stream=stream, backward=True)
             base, number = float(stream.time_base), 0
-            packets = container.demux(stream)
+            late = begin > self.info.start_s + self.info.tick
+            packets = self._sought(container, stream, begin) if late else container.demux(stream)
             while True:
                 self.deadline.check(progress=False)
                 try:

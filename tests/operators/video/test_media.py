@@ -54,6 +54,14 @@ def test_spans_are_exact_to_the_frame_and_cover_the_video(pan: bytes) -> None:
     assert second.times == pytest.approx([1.3 + i / 10 for i in range(7)])
 
 
+def test_spans_of_a_container_without_an_index() -> None:
+    whole = film(panning(60, seed=1), fps=25, format="mpegts", gop_size=24)
+    start = video(whole).info.start_s
+    for first in range(1, 60, 7):
+        part = video(whole, (start + first / 25, start + 60 / 25)).decoded()
+        assert part.frames == 60 - first
+
+
 def test_a_view_does_not_depend_on_the_others_of_the_pass(pan: bytes) -> None:
     views = (Track(), Frames(4, 0), LightOverTime(), Frames(8, 48))
     together, alone = video(pan, None, views=views), [video(pan) for _ in views]
