@@ -97,7 +97,7 @@ def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any
     yield {
         "what": "aesthetic beside its teacher",
         "pictures": len(both),
-        "spearman": round(float(np.corrcoef(found.argsort().argsort(), wanted.argsort().argsort())[0, 1]), 4),
+        "spearman": spearman(found, wanted),
         "mean": [round(float(found.mean()), 2), round(float(wanted.mean()), 2)],
     }
     for what, spoil in SPOILT.items():
@@ -106,6 +106,22 @@ def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any
     for kind in ("blur", "jpeg"):
         lower = [scores[f"{name}#{kind}"] < scores[name] for name in names if f"{name}#{kind}" in scores]
         yield {"what": f"the teacher: lower after {kind}", "pictures": len(lower), "share": round(float(np.mean(lower)), 4)}
+    clip = load(settle("clip_b16"))
+    some = names[:TWICE]
+    for what, change in HARMLESS.items():
+        again = laion_scores({name: clip.encode_images([change(pixels_of(name, files))])[0] for name in some}, laion)
+        both = np.array([(scores[name], again[name]) for name in some])
+        yield {"what": f"the teacher beside itself: {what}", "pictures": len(some), "spearman": spearman(both[:, 0], both[:, 1])}
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> float:
+    return round(float(np.corrcoef(left.argsort().argsort(), right.argsort().argsort())[0, 1]), 4)
+
+
+def middle(pixels: np.ndarray) -> np.ndarray:
+    """The middle nine tenths of the picture, both ways."""
+    height, width = (side // 20 for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[height : len(pixels) - height, width : pixels.shape[1] - width])
 
 
 def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -118,6 +134,14 @@ def blur(radius: float) -> Callable[[np.ndarray], np.ndarray]:
 
 SPOILT = {"blur of 2 pixels": blur(2), "blur of 4 pixels": blur(4), "JPEG quality 15": jpeg(15), "JPEG quality 8": jpeg(8)}
 """Ways to spoil a picture of 224 pixels."""
+HARMLESS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "the middle 90 %": middle,
+    "JPEG quality 90": jpeg(90),
+}
+"""Changes that leave a picture as good as it was."""
+TWICE = 100
+"""Test pictures of which the teacher, which is slow, scores changed copies."""
 
 
 def matching(scores: np.ndarray, owner: np.ndarray) -> dict[str, float]:

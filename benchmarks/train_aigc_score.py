@@ -1,7 +1,7 @@
 """Trains the probe of `aigc_score` for one of our encoders and writes operators/encoders/weights/aigc_ENCODER.npz. Seeded.
 
-    python -m benchmarks.train_aigc_score --encoder starter --work /tmp/aigc --art FOLDER    # minutes; features are cached in --work
-    python -m benchmarks.aigc score --encoder starter --work /tmp/aigc --art FOLDER          # the figures, whole families held out
+    python -m benchmarks.train_aigc_score --encoder starter --work W --art A --templates T    # minutes; features are cached in W
+    python -m benchmarks.aigc score --encoder starter --work W --art A --templates T          # the figures, whole families held out
 
 Needs the evaluation data folder ../shared/data. ``--art``: a folder of drawings and paintings made by people, the only real pictures
 that are no photographs; docs/aigc.md names the Debian packages that were used. Backbone features are cached, so after
@@ -24,75 +24,55 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks.aigc_pictures import COPIES, GENERATED, TRAINED_ON, sources, tested, varied
+from benchmarks.aigc_pictures import COPIES, FAMILIES, GENERATED, TRAINED_ON, sources, tested, varied
 from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
-from operators.aigc_score import SIGNALS, probe_file
+from operators.aigc_score import probe_file
 from operators.base import Pixels
-from operators.catalogue import LISTED
 from operators.encoders import EMBEDDED, hash_of, load, settle
 from operators.encoders.starter import Starter
 from operators.encoders.vectors import Float32
 from operators.media import Media
 from operators.style import STYLES, head, softmax
-from operators.testing import MediaRow, picture
+from operators.testing import picture
 
 WORK = Path("/tmp/aigc")
-
-
-def signals(data: bytes) -> list[float]:
-    from benchmarks.aigc import MEASURES
-
-    row = MediaRow({}, Media(data))
-    return [float(MEASURES[name](row)[name]) for name in SIGNALS]
 
 
 def fold_of(name: str) -> int:
     return zlib.crc32(name.encode()) % 3
 
 
-def features(work: Path, art: Path | None, encoder: str) -> dict[str, np.ndarray]:
-    """names, groups, copies (-1: the test version), x (n, backbone's features), s (n, signals); kept in ``work`` for each backbone
-    and version of the signals."""
+def features(work: Path, art: Path | None, templates: Path | None, encoder: str) -> dict[str, np.ndarray]:
+    """names, groups, copies (-1: the test version), x (n, the backbone's features); kept in ``work`` for each backbone."""
     model = load(settle(encoder))
     see = model.image_features if isinstance(model, Starter) else model.encode_images
-    versions = " ".join(f"{operator.name} {operator.version}" for operator in LISTED if operator.name in SIGNALS)
-    path = work / f"features-{zlib.crc32(versions.encode(), zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes())):08x}.npz"
+    path = work / f"features-{zlib.crc32(see([np.asarray(picture(240, 230))]).tobytes()):08x}.npz"
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
 
         def of(one: tuple[str, str, Image.Image]) -> list[tuple[Any, ...]]:
             name, group, image = one
-            files = [(k, varied(image, name, k)) for k in range({"flickr": 1, "art": 0}.get(group, COPIES[encoder]))]
+            files = [(k, varied(image, name, k)) for k in range({"flickr": 1, "art": 0}.get(group, COPIES))]
             if group not in TRAINED_ON or fold_of(name) == 0:
                 files.append((-1, tested(image)))
-            return [(name, group, k, see([Media(d).view(Pixels(224))])[0], signals(d)) for k, d in files]
+            return [(name, group, k, see([Media(data).view(Pixels(224))])[0]) for k, data in files]
 
-        rows, every = [], sources(art, encoder)
+        rows, every = [], sources(art, templates)
         with ThreadPoolExecutor(2) as pool:
             while part := list(itertools.islice(every, 64)):  # a pool takes all it is given at once
                 rows += [row for found in pool.map(of, part) for row in found]
-        names, groups, copies, x, s = zip(*rows, strict=True)
-        np.savez(
-            path,
-            names=np.array(names),
-            groups=np.array(groups),
-            copies=np.array(copies),
-            x=np.array(x, np.float32),
-            s=np.array(s, np.float32),
-        )
+        names, groups, copies, x = zip(*rows, strict=True)
+        np.savez(path, names=np.array(names), groups=np.array(groups), copies=np.array(copies), x=np.array(x, np.float32))
     with np.load(path) as found:
         return dict(found)
 
 
-def inputs(data: dict[str, np.ndarray], encoder: str, use_signals: bool = True) -> tuple[Float32, np.ndarray]:
-    """(what the operator reads, as one row a picture; whether `style` calls it a photo)."""
+def inputs(data: dict[str, np.ndarray], encoder: str) -> tuple[Float32, np.ndarray]:
+    """(embeddings, one row a picture; whether `style` calls it a photo)."""
     model = load(settle(encoder))
     embedding = np.concatenate([model.from_image_features(row[None]) for row in data["x"]]) if isinstance(model, Starter) else data["x"]
     weight, bias = head(settle(encoder))
-    is_photo = softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
-    return (
-        np.concatenate([embedding * np.sqrt(embedding.shape[1]), np.log1p(data["s"])], axis=1) if use_signals else embedding * 20
-    ), is_photo
+    return embedding, softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -119,14 +99,13 @@ def auc(real: np.ndarray, found: np.ndarray) -> float:
 
 def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 0.003) -> np.ndarray:
     """Scores of every test version, by a probe that saw neither its family nor its kind of real picture; NaN for copies."""
-    groups, generated, test = data["groups"], np.isin(data["groups"], list(GENERATED.values())), data["copies"] < 0
+    groups, generated, test = data["groups"], np.isin(data["groups"], FAMILIES), data["copies"] < 0
     found = np.full(len(x), np.nan)
-    families = sorted(set(GENERATED.values()))
     fold = np.array([fold_of(name) for name in data["names"]])
     # COCO, the real side of the matched set, is never trained on here; of other photographs two thirds are. Drawings made by people
     # are never: with them on the real side the probe learns their style and tells photographs apart worse (mean AUC 0.70 for 0.79).
     usable = np.isin(groups, TRAINED_ON)
-    for family in families:
+    for family in FAMILIES:
         train = ~test & (groups != family) & (generated | (usable & (fold != 0)))
         weight, bias = fit(x[train], groups[train], generated[train], strength)
         found[test & (groups == family)] = x[test & (groups == family)] @ weight + bias
@@ -139,7 +118,7 @@ def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 
 
 def matched_together(data: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Any]:
     """The four families of the matched set left out together: one source made and treated them, so apart they may know one another."""
-    groups, generated, test = data["groups"], np.isin(data["groups"], list(GENERATED.values())), data["copies"] < 0
+    groups, generated, test = data["groups"], np.isin(data["groups"], FAMILIES), data["copies"] < 0
     matched = np.isin(groups, [family for folder, family in GENERATED.items() if "matched" in folder])
     real = np.isin(groups, TRAINED_ON) & np.array([fold_of(name) != 0 for name in data["names"]])
     train = ~test & ((generated & ~matched) | real)
@@ -154,11 +133,10 @@ def matched_together(data: dict[str, np.ndarray], x: np.ndarray) -> dict[str, An
     }
 
 
-def held_out_families(work: Path, art: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
-    data = features(work, art, encoder)
-    for what, (x, is_photo) in {"embedding": inputs(data, encoder, False), "embedding and signals": inputs(data, encoder)}.items():
-        scores = out_of_family(data, x)
-        yield from report(what, data, scores, is_photo)
+def held_out_families(work: Path, art: Path | None, templates: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
+    data = features(work, art, templates, encoder)
+    x, is_photo = inputs(data, encoder)
+    yield from report("embedding", data, out_of_family(data, x), is_photo)
     yield matched_together(data, x)
     if encoder == "starter":
         scores = out_of_family(data, data["x"], 0.0003)
@@ -167,10 +145,10 @@ def held_out_families(work: Path, art: Path | None, encoder: str) -> Iterator[di
 
 def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo: np.ndarray) -> Iterator[dict[str, Any]]:
     groups, seen = data["groups"], ~np.isnan(scores)
-    generated = np.isin(groups, list(GENERATED.values()))
+    generated = np.isin(groups, FAMILIES)
     coco, art = scores[seen & (groups == "coco")], scores[seen & (groups == "art")]
     families = {}
-    for family in sorted(set(GENERATED.values())):
+    for family in FAMILIES:
         own = scores[seen & (groups == family)]
         families[family] = {
             "n": len(own),
@@ -211,12 +189,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--art", type=Path, required=True)
     parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
+    parser.add_argument("--templates", type=Path, required=True)
     args = parser.parse_args()
-    data = features(args.work, args.art, args.encoder)
-    for line in held_out_families(args.work, args.art, args.encoder):
+    data = features(args.work, args.art, args.templates, args.encoder)
+    for line in held_out_families(args.work, args.art, args.templates, args.encoder):
         print(json.dumps(line))
     x, is_photo = inputs(data, args.encoder)
-    generated = np.isin(data["groups"], list(GENERATED.values()))
+    generated = np.isin(data["groups"], FAMILIES)
     train = (data["copies"] >= 0) & (generated | np.isin(data["groups"], (*TRAINED_ON, "coco")))
     weight, bias = fit(x[train], data["groups"][train], generated[train])
     scores = out_of_family(data, x)
