@@ -166,9 +166,9 @@ def all_of(data: bytes) -> None:
 
 
 def score(work: Path, art: Path | None, templates: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
-    from benchmarks.train_aigc_score import held_out_families
+    from benchmarks.train_aigc_score import held_out, pictures
 
-    yield from held_out_families(work, art, templates, encoder)
+    yield from held_out(pictures(work, art, templates, encoder))
 
 
 def main() -> None:
@@ -187,7 +187,7 @@ def main() -> None:
         defects(args.photos, args.file, args.part, args.every)
     elif args.what == "score":
         for line in score(args.work, args.art, args.templates, args.encoder):
-            print(json.dumps(line))
+            print(json.dumps(line), flush=True)
     else:
         {"provenance": provenance, "speed": speed}[args.what]()
 

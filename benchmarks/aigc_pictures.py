@@ -32,8 +32,8 @@ TEMPLATE = re.compile(r"(t2i|text_to_image|text_to_vector).*-1$")
 """The results of workflows that make a picture from text alone."""
 SIDES = (200, 256, 320, 384, 448)
 COPIES, FLICKR, ART = 6, 1500, 300
-"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, which are only tested on: so many at
-most from one package."""
+"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, whose test versions are trained on: so
+many files at most from one folder."""
 TRAINED_ON = ("photos", "packaged", "flickr")
 ALIKE = 10
 """Pictures whose 64-bit hashes differ by so many bits or fewer are one picture, see operators/phash.py."""
@@ -58,7 +58,7 @@ def found(art: Path | None, templates: Path | None) -> Iterator[tuple[str, str, 
     for package in sorted(art.iterdir()) if art else ():
         every = [path for path in package.rglob("*") if path.suffix.lower() in (".jpg", ".png", ".webp") and path.stat().st_size > 30_000]
         some = sorted((str(path.relative_to(package)), path) for path in every)
-        paths += [(name, "art", path) for name, path in sorted(some, key=lambda one: zlib.crc32(one[0].encode()))[:ART]]
+        paths += [(name, f"art/{package.name}", path) for name, path in sorted(some, key=lambda one: zlib.crc32(one[0].encode()))[:ART]]
     for name, group, path in paths:
         if not name.endswith(NOT_GENERATED) and (image := opened(path.read_bytes())) is not None and min(image.size) >= 224:
             yield name, group, image

@@ -1,5 +1,6 @@
 """Scores turned into probabilities, and how far off these are; used by train_aigc_score.py. Both sides count alike, whatever their size."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,30 @@ def calibration_error(shares: np.ndarray, generated: np.ndarray, bins: int = 10)
     return float(sum(abs((weight * (shares - generated))[i].sum()) for i in inside))
 
 
-def perfect_error(shares: np.ndarray, generated: np.ndarray) -> float:
-    """What `calibration_error` would be of so few pictures if they came out as ``shares`` says: mean of 200 draws."""
+def halves(generated: np.ndarray, pairs: int = 10) -> Iterator[np.ndarray]:
+    """Masks of random halves, both sides halved alike, each followed by its other half."""
+    random = np.random.default_rng(0)
+    for _ in range(pairs):
+        half = np.zeros(len(generated), bool)
+        for side in (np.flatnonzero(generated), np.flatnonzero(~generated)):
+            half[random.permutation(side)[: len(side) // 2]] = True
+        yield half
+        yield ~half
+
+
+def perfect_error(shares: np.ndarray, generated: np.ndarray, part: int = 1) -> float:
+    """What `calibration_error` would be of so few pictures, or a ``part``-th of them, if they came out as ``shares`` says: mean of 200
+    draws."""
     random, count = np.random.default_rng(0), len(shares)
     weight = np.where(generated, 0.5 / generated.sum(), 0.5 / (~generated).sum())
 
     def draw(chances: np.ndarray, size: int) -> np.ndarray:
         return shares[random.choice(count, size, p=weight * chances / (weight * chances).sum())]
 
-    made, side = int(generated.sum()), np.sort(generated)[::-1]
-    return float(np.mean([calibration_error(np.r_[draw(shares, made), draw(1 - shares, count - made)], side) for _ in range(200)]))
+    made = int(generated.sum()) // part
+    real = count // part - made
+    side = np.arange(made + real) < made
+    return float(np.mean([calibration_error(np.r_[draw(shares, made), draw(1 - shares, real)], side) for _ in range(200)]))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Trains the probe of `aigc_score` for one of our encoders and writes operators/encoders/weights/aigc_ENCODER.npz. Seeded.
+"""Trains the two probes of `aigc_score` for one of our encoders and writes operators/encoders/weights/aigc_ENCODER.npz. Seeded.
 
     python -m benchmarks.train_aigc_score --encoder starter --work W --art A --templates T    # minutes; features are cached in W
-    python -m benchmarks.aigc score --encoder starter --work W --art A --templates T          # the figures, whole families held out
+    python -m benchmarks.aigc score --encoder starter --work W --art A --templates T          # the figures, held-out families only
 
-Needs the evaluation data folder ../shared/data. ``--art``: a folder of drawings and paintings made by people, the only real pictures
-that are no photographs; docs/aigc.md names the Debian packages that were used. Backbone features are cached, so after
-`starter` itself was trained anew this takes seconds. `clip_b16` is slow, so it sees fewer copies and fewer pictures.
+Needs the evaluation data folder ../shared/data. ``--art``: drawings and paintings made by people, a folder for each source; ``--templates``:
+unpacked packages with results of workflows. docs/aigc.md names the packages that were used. Backbone features are cached, so after
+`starter` itself was trained anew this takes seconds; `clip_b16` takes a third of a second a picture.
 
 Where the pictures come from, and how both sides are made alike: aigc_pictures.py.
 """
@@ -16,6 +16,8 @@ import json
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,61 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.aigc_pictures import COPIES, FAMILIES, GENERATED, TRAINED_ON, sources, tested, varied
-from benchmarks.calibration import calibration_error, perfect_error, platt, probabilities
+from benchmarks.calibration import calibration_error, halves, perfect_error, platt, probabilities, sigmoid
 from operators.aigc_score import probe_file
 from operators.base import Pixels
 from operators.encoders import EMBEDDED, hash_of, load, settle
 from operators.encoders.starter import Starter
-from operators.encoders.vectors import Float32
 from operators.media import Media
 from operators.style import STYLES, head, softmax
 from operators.testing import picture
 
 WORK = Path("/tmp/aigc")
+STRENGTH = 0.003
+Probe = tuple[np.ndarray, float]
+"""Weights over the embedding, and a bias."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One row a file: ``names``, ``groups`` (a family of generators, or a source of real pictures), ``copies`` (-1: the test version),
+    ``x`` (n, d) embeddings, ``is_photo`` what `style` says."""
+
+    names: np.ndarray
+    groups: np.ndarray
+    copies: np.ndarray
+    x: np.ndarray
+    is_photo: np.ndarray
+
+    @cached_property
+    def generated(self) -> np.ndarray:
+        return np.isin(self.groups, FAMILIES)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """By people."""
+        return np.char.startswith(self.groups, "art/")
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        return self.copies < 0
+
+    @cached_property
+    def photographs(self) -> np.ndarray:
+        """Training copies: generated pictures of all kinds, and two thirds of real photographs other than COCO's. No drawings by people:
+        with them on the real side a probe tells photographs apart worse (mean AUC 0.70 for 0.79)."""
+        fold = np.array([fold_of(name) for name in self.names])
+        return ~self.test & (self.generated | (np.isin(self.groups, TRAINED_ON) & (fold != 0)))
+
+    @cached_property
+    def drawings(self) -> np.ndarray:
+        """What the probe for other styles learns from: generated pictures of all kinds, and drawings by people, all in one version."""
+        return self.test & (self.generated | self.drawn)
+
+    def of_style(self, style: str) -> np.ndarray:
+        """Test pictures a calibration is made on, generated and real ones by what `style` calls them. Drawings by people that it takes for
+        photographs are in neither."""
+        return self.test & (self.is_photo & ~self.drawn if style == "photo" else ~self.is_photo & (self.generated | self.drawn))
 
 
 def fold_of(name: str) -> int:
@@ -52,7 +98,7 @@ def features(work: Path, art: Path | None, templates: Path | None, encoder: str)
 
         def of(one: tuple[str, str, Image.Image]) -> list[tuple[Any, ...]]:
             name, group, image = one
-            files = [(k, varied(image, name, k)) for k in range({"flickr": 1, "art": 0}.get(group, COPIES))]
+            files = [(k, varied(image, name, k)) for k in range({"flickr": 1}.get(group, 0 if group.startswith("art/") else COPIES))]
             if group not in TRAINED_ON or fold_of(name) == 0:
                 files.append((-1, tested(image)))
             return [(name, group, k, see([Media(data).view(Pixels(224))])[0]) for k, data in files]
@@ -67,12 +113,12 @@ def features(work: Path, art: Path | None, templates: Path | None, encoder: str)
         return dict(found)
 
 
-def inputs(data: dict[str, np.ndarray], encoder: str) -> tuple[Float32, np.ndarray]:
-    """(embeddings, one row a picture; whether `style` calls it a photo)."""
-    model = load(settle(encoder))
-    embedding = np.concatenate([model.from_image_features(row[None]) for row in data["x"]]) if isinstance(model, Starter) else data["x"]
+def pictures(work: Path, art: Path | None, templates: Path | None, encoder: str) -> Pictures:
+    data, model = features(work, art, templates, encoder), load(settle(encoder))
+    if isinstance(model, Starter):
+        data["x"] = np.concatenate([model.from_image_features(row[None]) for row in data["x"]])
     weight, bias = head(settle(encoder))
-    return embedding, softmax(embedding @ weight + bias).argmax(axis=1) == STYLES.index("photo")
+    return Pictures(**data, is_photo=softmax(data["x"] @ weight + bias).argmax(axis=1) == STYLES.index("photo"))
 
 
 def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
@@ -84,8 +130,9 @@ def weights_of(groups: np.ndarray, generated: np.ndarray) -> np.ndarray:
     return np.asarray(share * len(groups) / 2)
 
 
-def fit(x: np.ndarray, groups: np.ndarray, generated: np.ndarray, strength: float = 0.003) -> tuple[np.ndarray, float]:
+def fit(seen: Pictures, at: np.ndarray, strength: float = STRENGTH) -> Probe:
     """Logistic regression over standardised inputs, folded into weights over the inputs themselves."""
+    x, groups, generated = seen.x[at], seen.groups[at], seen.generated[at]
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     model = LogisticRegression(C=strength, max_iter=2000).fit((x - mean) / scale, generated, sample_weight=weights_of(groups, generated))
     weight = model.coef_[0] / scale
@@ -97,121 +144,118 @@ def auc(real: np.ndarray, found: np.ndarray) -> float:
     return float(np.searchsorted(ordered, found).mean() / len(ordered))
 
 
-def out_of_family(data: dict[str, np.ndarray], x: np.ndarray, strength: float = 0.003) -> np.ndarray:
-    """Scores of every test version, by a probe that saw neither its family nor its kind of real picture; NaN for copies."""
-    groups, generated, test = data["groups"], np.isin(data["groups"], FAMILIES), data["copies"] < 0
-    found = np.full(len(x), np.nan)
-    fold = np.array([fold_of(name) for name in data["names"]])
-    # COCO, the real side of the matched set, is never trained on here; of other photographs two thirds are. Drawings made by people
-    # are never: with them on the real side the probe learns their style and tells photographs apart worse (mean AUC 0.70 for 0.79).
-    usable = np.isin(groups, TRAINED_ON)
-    for family in FAMILIES:
-        train = ~test & (groups != family) & (generated | (usable & (fold != 0)))
-        weight, bias = fit(x[train], groups[train], generated[train], strength)
-        found[test & (groups == family)] = x[test & (groups == family)] @ weight + bias
-    train = ~test & (generated | (usable & (fold != 0)))
-    weight, bias = fit(x[train], groups[train], generated[train], strength)
-    unseen = test & ~generated & (~usable | (fold == 0))
-    found[unseen] = x[unseen] @ weight + bias
-    return found
+def photo_scores(seen: Pictures, strength: float = STRENGTH) -> np.ndarray:
+    """Scores of the test pictures by a probe for photographs that saw neither their family nor their kind of real picture; COCO, the real
+    side of the matched set, is never trained on. NaN for all others."""
+    scores = np.full(len(seen.x), np.nan)
+    for family in (*FAMILIES, "real"):
+        weight, bias = fit(seen, seen.photographs & (seen.groups != family), strength)
+        own = seen.test & (~seen.generated if family == "real" else seen.groups == family)
+        scores[own] = seen.x[own] @ weight + bias
+    return scores
 
 
-def matched_together(data: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Any]:
+def other_scores(seen: Pictures) -> np.ndarray:
+    """Scores by a probe for other styles that saw nothing of the picture's family or of the source of real drawings. NaN for others."""
+    scores = np.full(len(seen.x), np.nan)
+    for group in np.unique(seen.groups[seen.drawings]):
+        own = seen.drawings & (seen.groups == group)
+        weight, bias = fit(seen, seen.drawings & (seen.groups != group))
+        scores[own] = seen.x[own] @ weight + bias
+    return scores
+
+
+def matched_together(seen: Pictures) -> dict[str, Any]:
     """The four families of the matched set left out together: one source made and treated them, so apart they may know one another."""
-    groups, generated, test = data["groups"], np.isin(data["groups"], FAMILIES), data["copies"] < 0
-    matched = np.isin(groups, [family for folder, family in GENERATED.items() if "matched" in folder])
-    real = np.isin(groups, TRAINED_ON) & np.array([fold_of(name) != 0 for name in data["names"]])
-    train = ~test & ((generated & ~matched) | real)
-    weight, bias = fit(x[train], groups[train], generated[train])
-    coco, own = (x[test & side] @ weight + bias for side in (groups == "coco", matched))
-    recall = float((own > np.quantile(coco, 0.95)).mean())
+    matched = np.isin(seen.groups, [family for folder, family in GENERATED.items() if "matched" in folder])
+    weight, bias = fit(seen, seen.photographs & ~matched)
+    coco, own = (seen.x[seen.test & side] @ weight + bias for side in (seen.groups == "coco", matched))
+    return {"what": "the matched set's families left out together", **against(coco, own)}
+
+
+def against(real: np.ndarray, own: np.ndarray) -> dict[str, Any]:
+    recall = float((own > np.quantile(real, 0.95)).mean())
+    return {"n": len(own), "auc": round(auc(real, own), 3), "recall_at_5": round(recall, 2)}
+
+
+def families(what: str, seen: Pictures, scores: np.ndarray) -> dict[str, Any]:
+    """Each family, all its styles, beside COCO's photographs."""
+    coco = scores[seen.test & (seen.groups == "coco")]
+    each = {family: against(coco, scores[seen.test & (seen.groups == family)]) for family in FAMILIES if (seen.groups == family).any()}
+    mean = float(np.mean([one["auc"] for one in each.values()]))
+    return {"what": what, "mean_auc": round(mean, 4), "real": len(coco), **each}
+
+
+def held_out(seen: Pictures) -> Iterator[dict[str, Any]]:
+    """The figures: families, then how far each calibration is off."""
+    photo, other = photo_scores(seen), other_scores(seen)
+    yield families("photographs", seen, photo)
+    yield matched_together(seen)
+    yield calibrated("photo", seen, photo)
+    at = seen.of_style("other")
+    if min(seen.generated[at].sum(), (~seen.generated[at]).sum()) < 20:
+        return  # without --art there are no real drawings
+    for group in np.unique(seen.groups[at]):
+        rest = at & (seen.generated if group.startswith("art/") else seen.drawn)
+        own = other[at & (seen.groups == group)]
+        real, made = (own, other[rest]) if group.startswith("art/") else (other[rest], own)
+        yield {"what": f"other styles: {group} against the other side", "n": len(own), "auc": round(auc(real, made), 3)}
+    yield calibrated("other", seen, other)
+    slope, offset = platt(photo[seen.of_style("photo")], seen.generated[seen.of_style("photo")])
+    taken = seen.test & seen.drawn & seen.is_photo
+    flagged = float((sigmoid(slope * photo[taken] + offset) >= 0.5).mean())
+    what = "drawings by people that style takes for photographs, and the share of them that is called generated"
+    yield {"what": what, "n": int(taken.sum()), "of": int((seen.test & seen.drawn).sum()), "share": round(flagged, 2)}
+
+
+def calibrated(style: str, seen: Pictures, scores: np.ndarray) -> dict[str, Any]:
+    at = seen.of_style(style)
+    scores, generated = scores[at], seen.generated[at]
+    half = [calibration_error(probabilities(scores, generated, ~one)[one], generated[one]) for one in halves(generated)]
+    together, shares = [], np.empty(len(scores))
+    for seed in range(5):
+        for known, rest in StratifiedKFold(10, shuffle=True, random_state=seed).split(scores, generated):
+            shares[rest] = probabilities(scores, generated, known)[rest]
+        together.append(calibration_error(shares, generated))
+    real = scores[~generated]
     return {
-        "what": "the matched set's families left out together",
-        "n": len(own),
-        "auc": round(auc(coco, own), 3),
-        "recall_at_5": round(recall, 2),
+        "what": f"calibration, style {style}",
+        "generated": int(generated.sum()),
+        "real": len(real),
+        "auc": round(auc(real, scores[generated]), 3),
+        "ece_halves": [round(float(value), 3) for value in (np.mean(half), np.std(half))],
+        "ece_halves_if_perfect": round(perfect_error(shares, generated, 2), 3),
+        "ece_ten_folds": [round(float(value), 3) for value in (np.mean(together), np.std(together))],
+        "ece_if_perfect": round(perfect_error(shares, generated), 3),
     }
 
 
-def held_out_families(work: Path, art: Path | None, templates: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
-    data = features(work, art, templates, encoder)
-    x, is_photo = inputs(data, encoder)
-    yield from report("embedding", data, out_of_family(data, x), is_photo)
-    yield matched_together(data, x)
-    if encoder == "starter":
-        scores = out_of_family(data, data["x"], 0.0003)
-        yield from report("the backbone's features, which no operator stores", data, scores, is_photo)
-
-
-def report(what: str, data: dict[str, np.ndarray], scores: np.ndarray, is_photo: np.ndarray) -> Iterator[dict[str, Any]]:
-    groups, seen = data["groups"], ~np.isnan(scores)
-    generated = np.isin(groups, FAMILIES)
-    coco, art = scores[seen & (groups == "coco")], scores[seen & (groups == "art")]
-    families = {}
-    for family in FAMILIES:
-        own = scores[seen & (groups == family)]
-        families[family] = {
-            "n": len(own),
-            "auc": round(auc(coco, own), 3),
-            "recall_at_5": round(float((own > np.quantile(coco, 0.95)).mean()), 2),
-            "auc_against_art": round(auc(art, own), 3) if len(art) else None,
-        }
-    yield {"what": what, "mean_auc": round(float(np.mean([f["auc"] for f in families.values()])), 4), "real": len(coco), **families}
-    for name, side in styles_of(groups, generated, is_photo).items():
-        at = np.flatnonzero(seen & side)
-        if min(generated[at].sum(), (~generated[at]).sum()) < 20:
-            continue  # too few to calibrate: without --art there are no real drawings
-        half = np.array([zlib.crc32(n.encode()) // 3 % 2 == 0 for n in data["names"][at]])
-        halves = [calibration_error(probabilities(scores[at], generated[at], ~one)[one], generated[at[one]]) for one in (half, ~half)]
-        shares, folds = np.empty(len(at)), StratifiedKFold(10, shuffle=True, random_state=0)
-        for known, rest in folds.split(at, generated[at]):
-            shares[rest] = probabilities(scores[at], generated[at], known)[rest]
-        real = scores[at[~generated[at]]]
-        yield {
-            "what": f"{what}, style {name}",
-            "generated": int(generated[at].sum()),
-            "real": len(real),
-            "auc": round(auc(real, scores[at[generated[at]]]), 3),
-            "ece_halves": round(float(np.mean(halves)), 3),
-            "ece_ten_folds": round(calibration_error(shares, generated[at]), 3),
-            "ece_if_perfect": round(perfect_error(shares, generated[at]), 3),
-        }
-
-
-def styles_of(groups: np.ndarray, generated: np.ndarray, is_photo: np.ndarray) -> dict[str, np.ndarray]:
-    """Which pictures each calibration is made on: real ones by what they are, generated ones by what `style` calls them."""
-    photo = np.where(generated, is_photo, groups != "art")
-    return {"photo": photo, "other": ~photo}
+def shipped(seen: Pictures) -> dict[str, np.ndarray]:
+    """Both probes, trained on all there is, the calibration by held-out scores folded in."""
+    own = seen.groups == "coco"
+    every = ~seen.test & (seen.generated | np.isin(seen.groups, TRAINED_ON) | own)
+    made = {}
+    for style, scores, at in (("photo", photo_scores(seen), every), ("other", other_scores(seen), seen.drawings)):
+        weight, bias = fit(seen, at)
+        slope, offset = platt(scores[seen.of_style(style)], seen.generated[seen.of_style(style)])
+        made |= {f"{style}_weight": np.float32(slope * weight), f"{style}_bias": np.float32(slope * bias + offset)}
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--art", type=Path, required=True)
-    parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     parser.add_argument("--templates", type=Path, required=True)
+    parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
-    data = features(args.work, args.art, args.templates, args.encoder)
-    for line in held_out_families(args.work, args.art, args.templates, args.encoder):
-        print(json.dumps(line))
-    x, is_photo = inputs(data, args.encoder)
-    generated = np.isin(data["groups"], FAMILIES)
-    train = (data["copies"] >= 0) & (generated | np.isin(data["groups"], (*TRAINED_ON, "coco")))
-    weight, bias = fit(x[train], data["groups"][train], generated[train])
-    scores = out_of_family(data, x)
-    seen = ~np.isnan(scores)
-    sides = styles_of(data["groups"], generated, is_photo).values()
-    photo, other = (platt(scores[seen & side], generated[seen & side]) for side in sides)  # the second needs --art
+    seen = pictures(args.work, args.art, args.templates, args.encoder)
+    for line in held_out(seen):
+        print(json.dumps(line), flush=True)
     path = probe_file(args.encoder, "auto")
-    made = {
-        "weight": np.float32(weight),
-        "bias": np.float32(bias),
-        "photo": np.float32(photo),
-        "other": np.float32(other),
-        "encoder_weights": np.array(hash_of(EMBEDDED[args.encoder])),
-    }
+    made = shipped(seen) | {"encoder_weights": np.array(hash_of(EMBEDDED[args.encoder]))}
     np.savez(path, **{name: made[name] for name in sorted(made)})
-    print(json.dumps({"pictures": int(train.sum()), "bytes": path.stat().st_size}))
+    print(json.dumps({"files": len(seen.x), "bytes": path.stat().st_size}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""How likely a generator made a picture: a linear probe over the encoder's embedding, calibrated per style.
+"""How likely a generator made a picture: two linear probes over the encoder's embedding, one for photographs, one
+for all other styles.
 
 A soft score: it learned from few generators, and real pictures of another kind than its own come out too high. See docs/aigc.md before
 you use it in a rule.
@@ -55,15 +56,15 @@ class AigcScore:
             embeddings, places = embeddings[known], places[known]
             if not len(places):
                 return {"aigc_score": pa.nulls(len(batch), pa.float32())}
-            if embeddings.shape[1] != len(probe["weight"]):
+            if embeddings.shape[1] != len(probe["photo_weight"]):
                 raise UsageError(
                     f"Pictures have embeddings of {embeddings.shape[1]} numbers, the probe for {self.encoder} takes "
-                    f"{len(probe['weight'])}: give image_embedding and aigc_score the same `encoder`."
+                    f"{len(probe['photo_weight'])}: give image_embedding and aigc_score the same `encoder`."
                 )
             # Row by row: a matrix product may round differently in batches of other sizes.
-            scores = (embeddings * probe["weight"]).sum(axis=1) + probe["bias"]
-            slope, offset = np.where((styles[places] == "photo")[:, None], probe["photo"], probe["other"]).T
-            return {"aigc_score": spread(1 / (1 + np.exp(-(slope * scores + offset))), places, len(batch), pa.float32())}
+            photo, other = ((embeddings * probe[f"{kind}_weight"]).sum(axis=1) + probe[f"{kind}_bias"] for kind in ("photo", "other"))
+            scores = np.where(styles[places] == "photo", photo, other)
+            return {"aigc_score": spread(1 / (1 + np.exp(-scores)), places, len(batch), pa.float32())}
 
         return run
 
@@ -81,7 +82,7 @@ def probe_file(encoder: str, head: str) -> Path:
 
 @lru_cache(maxsize=4)
 def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
-    """``weight`` (d,), ``bias``, ``photo`` and ``other`` (slope and offset).
+    """``photo_weight`` and ``other_weight`` (d,), ``photo_bias`` and ``other_bias``: logistic regressions over an embedding.
 
     Raises `MissingDependencyError` without one, `UsageError` where it is another one or was made for another encoder.
     """
@@ -97,6 +98,8 @@ def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
     with np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     made_for = str(found.pop("encoder_weights", ""))
+    if missing := {"photo_weight", "photo_bias", "other_weight", "other_bias"} - set(found):
+        raise UsageError(f"The probe {file} lacks {', '.join(sorted(missing))}: train one as benchmarks/train_aigc_score.py does.")
     own = EMBEDDED.get(parse(encoder).family)
     if own is not None and made_for and made_for != hash_of(own):
         raise UsageError(f"The probe of aigc_score was trained for other weights of {encoder!r}: run benchmarks/train_aigc_score.py again.")

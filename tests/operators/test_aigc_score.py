@@ -12,7 +12,8 @@ from operators.encoders.vectors import EMBEDDING
 def probe(tmp_path):
     """The file of a probe that looks at the first number of the embedding."""
     path = tmp_path / "probe.npz"
-    np.savez(path, weight=np.float32([2, 0, 0, 0]), bias=np.float32(-1), photo=np.float32([2, 0]), other=np.float32([1, -3]))
+    photo, other = np.float32([[4, 0, 0, 0], [2, 0, 0, 0]])
+    np.savez(path, photo_weight=photo, photo_bias=np.float32(-2), other_weight=other, other_bias=np.float32(-4))
     return str(path)
 
 
@@ -52,6 +53,9 @@ def test_errors(probe, tmp_path):
         AigcScore(encoder="openclip:ViT-B-32/openai").open()
     with pytest.raises(UsageError, match="other weights"):
         AigcScore(head=probe, weights="0" * 16).open()
+    np.savez(tmp_path / "old.npz", weight=np.zeros(4), bias=0.0)
+    with pytest.raises(UsageError, match="lacks other_bias, other_weight, photo_bias, photo_weight"):
+        AigcScore(head=str(tmp_path / "old.npz")).open()
     with pytest.raises(ValueError, match="head is"):
         AigcScore(head="nonsense")
 
