@@ -2,10 +2,11 @@
 
     python -m benchmarks.encoders quality|speed [--encoder starter|clip_b16]
     python -m benchmarks.encoders heads|openclip [--rows 1000000]
-    python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
+    python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth [--work FOLDER]
 
 ``quality``, ``speed`` and ``aesthetic`` need the evaluation data folder ../shared/data, ``aesthetic`` also what
-benchmarks/clip_teacher.py stored; ``openclip`` runs ViT-B/32 with random weights.
+benchmarks/clip_teacher.py stored and, for a learning curve, the features that train_starter.py keeps in ``--work``; ``openclip`` runs
+ViT-B/32 with random weights.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from benchmarks.encoders_speed import heads, openclip, speed
 from benchmarks.starter_data import flickr, pixels_of, stored
 from benchmarks.starter_drawings import drawn
 from benchmarks.starter_labels import held_out, style_of
-from benchmarks.train_starter import laion_scores
+from benchmarks.train_starter import image_features, laion_scores
 from operators.aesthetic import Aesthetic
 from operators.base import Batch
 from operators.encoders import EMBEDDED, Encoder, load, settle
@@ -81,7 +82,7 @@ def styles(encoder: Encoder, known: Mapping[str, np.ndarray]) -> Iterator[dict[s
     yield {"what": "style: balanced accuracy, photographs and SDXL styles", "value": round(float(np.mean([np.mean(v) for v in both])), 4)}
 
 
-def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
+def aesthetic(encoder: str, teacher: Path, laion: str, work: Path | None) -> Iterator[dict[str, Any]]:
     """The aesthetic head beside LAION's over CLIP on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
     scores = laion_scores(embeddings(teacher), laion)
     files, model, run = stored(), load(settle(encoder)), Aesthetic(encoder=encoder).open()
@@ -112,6 +113,25 @@ def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any
         again = laion_scores({name: clip.encode_images([change(pixels_of(name, files))])[0] for name in some}, laion)
         both = np.array([(scores[name], again[name]) for name in some])
         yield {"what": f"the teacher beside itself: {what}", "pictures": len(some), "spearman": spearman(both[:, 0], both[:, 1])}
+    if work:
+        yield from learning_curve(work, scores)
+
+
+def learning_curve(work: Path, scores: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Ridge regression from `starter`'s features to the teacher's scores: what more pictures bring, on the validation split."""
+    from sklearn.linear_model import Ridge
+
+    _, index, features = image_features(work)
+    train, val = ([name for name in index if name.startswith(split) and "#" not in name and name in scores] for split in ("train/", "val/"))
+    known = features[[index[name] for name in train]]
+    x, wanted = (features - known.mean(axis=0)) / (known.std(axis=0) + 1e-6), np.array([scores[name] for name in val])
+    for count in (500, 1000, 2000, len(train)):
+        found = []
+        for seed in range(3):
+            some = np.random.default_rng(seed).permutation(train)[:count]
+            model = Ridge(alpha=1e4).fit(x[[index[name] for name in some]], [scores[name] for name in some])
+            found.append(spearman(model.predict(x[[index[name] for name in val]]), wanted))
+        yield {"what": f"ridge, {count} pictures", "tested on": len(val), "spearman": round(float(np.mean(found)), 3), "draws": found}
 
 
 def spearman(left: np.ndarray, right: np.ndarray) -> float:
@@ -187,12 +207,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--laion", default="")
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
     runs: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         **{"quality": lambda: quality(args.encoder), "speed": lambda: speed(args.encoder)},
         **{"openclip": openclip, "heads": lambda: heads(args.rows)},
-        "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion),
+        "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion, args.work),
     }
     for result in runs[args.what]():
         print(json.dumps(result), flush=True)

@@ -3,9 +3,9 @@
     python -m benchmarks.train_aigc_score --encoder starter --work W --art A --templates T    # minutes; features are cached in W
     python -m benchmarks.aigc score --encoder starter --work W --art A --templates T          # the figures, held-out families only
 
-Needs the evaluation data folder ../shared/data. ``--art``: drawings and paintings made by people, a folder for each source; ``--templates``:
-unpacked packages with results of workflows. docs/aigc.md names the packages that were used. Backbone features are cached, so after
-`starter` itself was trained anew this takes seconds; `clip_b16` takes a third of a second a picture.
+Needs the evaluation data folder ../shared/data. ``--art``: drawings and paintings made by people, a folder for each source;
+``--templates``: unpacked packages with results of workflows. docs/aigc.md names the packages that were used. Backbone features are cached,
+so after `starter` itself was trained anew this takes seconds; `clip_b16` takes a third of a second a picture.
 
 Where the pictures come from, and how both sides are made alike: aigc_pictures.py.
 """
@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.aigc_pictures import COPIES, FAMILIES, GENERATED, TRAINED_ON, sources, tested, varied
-from benchmarks.calibration import calibration_error, halves, perfect_error, platt, probabilities, sigmoid
+from benchmarks.calibration import auc, how_far_off, platt, sigmoid
 from operators.aigc_score import probe_file
 from operators.base import Pixels
 from operators.encoders import EMBEDDED, hash_of, load, settle
@@ -139,11 +138,6 @@ def fit(seen: Pictures, at: np.ndarray, strength: float = STRENGTH) -> Probe:
     return weight, float(model.intercept_[0] - mean @ weight)
 
 
-def auc(real: np.ndarray, found: np.ndarray) -> float:
-    ordered = np.sort(real)
-    return float(np.searchsorted(ordered, found).mean() / len(ordered))
-
-
 def photo_scores(seen: Pictures, strength: float = STRENGTH) -> np.ndarray:
     """Scores of the test pictures by a probe for photographs that saw neither their family nor their kind of real picture; COCO, the real
     side of the matched set, is never trained on. NaN for all others."""
@@ -191,7 +185,9 @@ def held_out(seen: Pictures) -> Iterator[dict[str, Any]]:
     photo, other = photo_scores(seen), other_scores(seen)
     yield families("photographs", seen, photo)
     yield matched_together(seen)
-    yield calibrated("photo", seen, photo)
+    at = seen.of_style("photo")
+    yield {"what": "calibration, style photo", **how_far_off(photo[at], seen.generated[at])}
+    slope, offset = platt(photo[at], seen.generated[at])
     at = seen.of_style("other")
     if min(seen.generated[at].sum(), (~seen.generated[at]).sum()) < 20:
         return  # without --art there are no real drawings
@@ -200,40 +196,16 @@ def held_out(seen: Pictures) -> Iterator[dict[str, Any]]:
         own = other[at & (seen.groups == group)]
         real, made = (own, other[rest]) if group.startswith("art/") else (other[rest], own)
         yield {"what": f"other styles: {group} against the other side", "n": len(own), "auc": round(auc(real, made), 3)}
-    yield calibrated("other", seen, other)
-    slope, offset = platt(photo[seen.of_style("photo")], seen.generated[seen.of_style("photo")])
+    yield {"what": "calibration, style other", **how_far_off(other[at], seen.generated[at])}
     taken = seen.test & seen.drawn & seen.is_photo
     flagged = float((sigmoid(slope * photo[taken] + offset) >= 0.5).mean())
     what = "drawings by people that style takes for photographs, and the share of them that is called generated"
     yield {"what": what, "n": int(taken.sum()), "of": int((seen.test & seen.drawn).sum()), "share": round(flagged, 2)}
 
 
-def calibrated(style: str, seen: Pictures, scores: np.ndarray) -> dict[str, Any]:
-    at = seen.of_style(style)
-    scores, generated = scores[at], seen.generated[at]
-    half = [calibration_error(probabilities(scores, generated, ~one)[one], generated[one]) for one in halves(generated)]
-    together, shares = [], np.empty(len(scores))
-    for seed in range(5):
-        for known, rest in StratifiedKFold(10, shuffle=True, random_state=seed).split(scores, generated):
-            shares[rest] = probabilities(scores, generated, known)[rest]
-        together.append(calibration_error(shares, generated))
-    real = scores[~generated]
-    return {
-        "what": f"calibration, style {style}",
-        "generated": int(generated.sum()),
-        "real": len(real),
-        "auc": round(auc(real, scores[generated]), 3),
-        "ece_halves": [round(float(value), 3) for value in (np.mean(half), np.std(half))],
-        "ece_halves_if_perfect": round(perfect_error(shares, generated, 2), 3),
-        "ece_ten_folds": [round(float(value), 3) for value in (np.mean(together), np.std(together))],
-        "ece_if_perfect": round(perfect_error(shares, generated), 3),
-    }
-
-
 def shipped(seen: Pictures) -> dict[str, np.ndarray]:
     """Both probes, trained on all there is, the calibration by held-out scores folded in."""
-    own = seen.groups == "coco"
-    every = ~seen.test & (seen.generated | np.isin(seen.groups, TRAINED_ON) | own)
+    every = ~seen.test & (seen.generated | np.isin(seen.groups, (*TRAINED_ON, "coco")))
     made = {}
     for style, scores, at in (("photo", photo_scores(seen), every), ("other", other_scores(seen), seen.drawings)):
         weight, bias = fit(seen, at)
