@@ -25,6 +25,7 @@ from operators.testing import encode
 
 GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
 GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comfyui")}
+MATCHED = [family for folder, family in GENERATED.items() if "matched" in folder]
 FAMILIES = sorted({*GENERATED.values(), "templates"})
 NOT_GENERATED = tuple(f"comfyui/{number}.jpg" for number in ("053", "054", "066", "067", "069"))
 """Of ComfyUI's pictures two are the photograph that others were made from and three are screenshots of its node graph."""

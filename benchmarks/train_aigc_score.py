@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.aigc_pictures import COPIES, FAMILIES, GENERATED, TRAINED_ON, sources, tested, varied
+from benchmarks.aigc_pictures import COPIES, FAMILIES, MATCHED, TRAINED_ON, sources, tested, varied
 from benchmarks.calibration import auc, how_far_off, platt, sigmoid
 from operators.aigc_score import probe_file
 from operators.base import Pixels
@@ -36,7 +36,8 @@ from operators.style import STYLES, head, softmax
 from operators.testing import picture
 
 WORK = Path("/tmp/aigc")
-STRENGTH = 0.003
+STRENGTH, OTHER = 0.003, 0.01
+"""Of the probe for photographs and of that for other styles."""
 Probe = tuple[np.ndarray, float]
 """Weights over the embedding, and a bias."""
 
@@ -74,13 +75,13 @@ class Pictures:
 
     @cached_property
     def drawings(self) -> np.ndarray:
-        """What the probe for other styles learns from: generated pictures of all kinds, and drawings by people, all in one version."""
+        """What the probe for other styles is tested on, if `style` agrees; it learns from all test versions, photographs too."""
         return self.test & (self.generated | self.drawn)
 
     def of_style(self, style: str) -> np.ndarray:
         """Test pictures a calibration is made on, generated and real ones by what `style` calls them. Drawings by people that it takes for
         photographs are in neither."""
-        return self.test & (self.is_photo & ~self.drawn if style == "photo" else ~self.is_photo & (self.generated | self.drawn))
+        return self.test & (self.is_photo & ~self.drawn if style == "photo" else ~self.is_photo & self.drawings)
 
 
 def fold_of(name: str) -> int:
@@ -154,14 +155,14 @@ def other_scores(seen: Pictures) -> np.ndarray:
     scores = np.full(len(seen.x), np.nan)
     for group in np.unique(seen.groups[seen.drawings]):
         own = seen.drawings & (seen.groups == group)
-        weight, bias = fit(seen, seen.drawings & (seen.groups != group))
+        weight, bias = fit(seen, seen.test & (seen.groups != group), OTHER)
         scores[own] = seen.x[own] @ weight + bias
     return scores
 
 
 def matched_together(seen: Pictures) -> dict[str, Any]:
     """The four families of the matched set left out together: one source made and treated them, so apart they may know one another."""
-    matched = np.isin(seen.groups, [family for folder, family in GENERATED.items() if "matched" in folder])
+    matched = np.isin(seen.groups, MATCHED)
     weight, bias = fit(seen, seen.photographs & ~matched)
     coco, own = (seen.x[seen.test & side] @ weight + bias for side in (seen.groups == "coco", matched))
     return {"what": "the matched set's families left out together", **against(coco, own)}
@@ -207,8 +208,8 @@ def shipped(seen: Pictures) -> dict[str, np.ndarray]:
     """Both probes, trained on all there is, the calibration by held-out scores folded in."""
     every = ~seen.test & (seen.generated | np.isin(seen.groups, (*TRAINED_ON, "coco")))
     made = {}
-    for style, scores, at in (("photo", photo_scores(seen), every), ("other", other_scores(seen), seen.drawings)):
-        weight, bias = fit(seen, at)
+    for style, scores, at, strength in (("photo", photo_scores(seen), every, STRENGTH), ("other", other_scores(seen), seen.test, OTHER)):
+        weight, bias = fit(seen, at, strength)
         slope, offset = platt(scores[seen.of_style(style)], seen.generated[seen.of_style(style)])
         made |= {f"{style}_weight": np.float32(slope * weight), f"{style}_bias": np.float32(slope * bias + offset)}
     return made
