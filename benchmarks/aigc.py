@@ -1,7 +1,7 @@
 """Signals about generated pictures, measured: provenance, planted defects, the score, speed.
 
     python -m benchmarks.aigc provenance|defects|score|speed [--photos FOLDER] [--file png|jpeg] [--part first|second|all]
-    python -m benchmarks.aigc score --work FOLDER --art FOLDER [--encoder clip_b16]
+    python -m benchmarks.aigc score --work FOLDER --art FOLDER --templates FOLDER [--encoder clip_b16]
 
 ``provenance``: evidence in the evaluation data. ``defects``: each artifact operator against the defect it is for, at three strengths, the
 other defects and what is none, on the half of the photographs that no threshold was chosen on. ``score``: aigc_score with whole
@@ -165,10 +165,10 @@ def all_of(data: bytes) -> None:
         measure(row)
 
 
-def score(work: Path, art: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
-    from benchmarks.train_aigc_score import held_out_families
+def score(work: Path, art: Path | None, templates: Path | None, encoder: str) -> Iterator[dict[str, Any]]:
+    from benchmarks.train_aigc_score import held_out, pictures
 
-    yield from held_out_families(work, art, encoder)
+    yield from held_out(pictures(work, art, templates, encoder))
 
 
 def main() -> None:
@@ -180,13 +180,14 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so many photographs, for a quick look")
     parser.add_argument("--work", type=Path, default=Path("/tmp/aigc"), help="where `score` keeps features, as train_aigc_score does")
     parser.add_argument("--art", type=Path, help="drawings made by people, for `score`")
+    parser.add_argument("--templates", type=Path, help="more generated pictures, for `score`: see train_aigc_score")
     parser.add_argument("--encoder", choices=["starter", "clip_b16"], default="starter", help="whose probe `score` measures")
     args = parser.parse_args()
     if args.what == "defects":
         defects(args.photos, args.file, args.part, args.every)
     elif args.what == "score":
-        for line in score(args.work, args.art, args.encoder):
-            print(json.dumps(line))
+        for line in score(args.work, args.art, args.templates, args.encoder):
+            print(json.dumps(line), flush=True)
     else:
         {"provenance": provenance, "speed": speed}[args.what]()
 

@@ -4,6 +4,8 @@ No format, size, shape or resizing can tell the sides apart: training copies are
 both have, saved as JPEG, WebP or PNG of a random quality. Tests are squares of 256 pixels in JPEG of quality 90.
 """
 
+import itertools
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,43 +18,55 @@ from benchmarks.common import DATA
 from benchmarks.starter_data import flickr
 from manifests.errors import MediaError
 from operators.base import Pixels
+from operators.hash_loops import hashes
 from operators.media import Media
+from operators.phash import SMALL, matrices
 from operators.testing import encode
 
 GENERATED = {f"aigc/matched/ai/{name}": name for name in ("flux-schnell", "openfake", "pixart", "sdxl")}
 GENERATED |= {f"aigc/generated_resaved/{name}": name for name in ("gpt4o", "comfyui")}
+MATCHED = [family for folder, family in GENERATED.items() if "matched" in folder]
+FAMILIES = sorted({*GENERATED.values(), "templates"})
+NOT_GENERATED = tuple(f"comfyui/{number}.jpg" for number in ("053", "054", "066", "067", "069"))
+"""Of ComfyUI's pictures two are the photograph that others were made from and three are screenshots of its node graph."""
+TEMPLATE = re.compile(r"(t2i|text_to_image|text_to_vector).*-1$")
+"""The results of workflows that make a picture from text alone."""
 SIDES = (200, 256, 320, 384, 448)
-COPIES = {"starter": 6, "clip_b16": 1}
-"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, which are only tested on."""
-FLICKR, ART = {"starter": 1500, "clip_b16": 200}, {"starter": 400, "clip_b16": 150}
+COPIES, FLICKR, ART = 6, 1500, 300
+"""Training copies of a picture; of Flickr8k's, which are many, one, and none of drawings by people, whose test versions are trained on: so
+many files at most from one folder."""
 TRAINED_ON = ("photos", "packaged", "flickr")
+ALIKE = 10
+"""Pictures whose 64-bit hashes differ by so many bits or fewer are one picture, see operators/phash.py."""
 
 
-def sources(art: Path | None, encoder: str) -> Iterator[tuple[str, str, Image.Image]]:
-    """(name, group, picture): a generator's family, or where real pictures come from."""
-    folders = [(folder, family) for folder, family in GENERATED.items()] + [
-        ("photos", "photos"),
-        ("aigc/matched/real", "coco"),
-        ("quality", "photos"),
-    ]
-    for folder, group in folders:
-        for path in sorted((DATA / folder).iterdir()):
-            if (image := opened(path.read_bytes())) is not None:
-                yield f"{folder}/{path.name}", group, image
-    for i, (name, data, _) in enumerate(flickr("train")):
-        if i < FLICKR[encoder] and (image := opened(data)) is not None:
+def sources(art: Path | None, templates: Path | None) -> Iterator[tuple[str, str, Image.Image]]:
+    """(name, group, picture): a generator's family, or where real pictures come from. Of pictures that look alike only the first."""
+    seen: list[int] = []
+    for name, group, image in found(art, templates):
+        gray = np.asarray(image.convert("L"))
+        own = hashes(gray, SMALL, *matrices(*gray.shape))[0]
+        if group == "flickr" or all((own ^ other).bit_count() > ALIKE for other in seen):
+            seen.append(own)
+            yield name, group, image
+
+
+def found(art: Path | None, templates: Path | None) -> Iterator[tuple[str, str, Image.Image]]:
+    folders = [*GENERATED.items(), ("photos", "photos"), ("aigc/matched/real", "coco"), ("quality", "photos")]
+    paths = [(f"{folder}/{path.name}", group, path) for folder, group in folders for path in sorted((DATA / folder).iterdir())]
+    if templates:
+        paths += [(path.stem, "templates", path) for path in sorted(templates.rglob("*.webp")) if TEMPLATE.search(path.stem)]
+    for package in sorted(art.iterdir()) if art else ():
+        every = [path for path in package.rglob("*") if path.suffix.lower() in (".jpg", ".png", ".webp") and path.stat().st_size > 30_000]
+        some = sorted((str(path.relative_to(package)), path) for path in every)
+        paths += [(name, f"art/{package.name}", path) for name, path in sorted(some, key=lambda one: zlib.crc32(one[0].encode()))[:ART]]
+    for name, group, path in paths:
+        if not name.endswith(NOT_GENERATED) and (image := opened(path.read_bytes())) is not None and min(image.size) >= 224:
+            yield name, group, image
+    for name, data, _ in itertools.islice(flickr("train"), FLICKR):
+        if (image := opened(data)) is not None:
             yield name, "flickr", image
     yield from ((name, "packaged", Image.fromarray(pixels)) for name, pixels in packaged())
-    found = sorted(p for p in art.rglob("*") if p.suffix.lower() in (".jpg", ".png", ".webp")) if art else []
-    chosen = sorted(found, key=lambda p: zlib.crc32(p.name.encode()))
-    count = 0
-    for path in chosen:
-        if count == ART[encoder] or path.stat().st_size < 30_000:
-            continue
-        image = opened(path.read_bytes())
-        if image is not None and min(image.size) >= 256:
-            count += 1
-            yield f"art/{path.name}", "art", image
 
 
 def opened(data: bytes) -> Image.Image | None:

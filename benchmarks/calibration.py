@@ -1,5 +1,6 @@
 """Scores turned into probabilities, and how far off these are; used by train_aigc_score.py. Both sides count alike, whatever their size."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,55 @@ def calibration_error(shares: np.ndarray, generated: np.ndarray, bins: int = 10)
     return float(sum(abs((weight * (shares - generated))[i].sum()) for i in inside))
 
 
-def perfect_error(shares: np.ndarray, generated: np.ndarray) -> float:
-    """What `calibration_error` would be of so few pictures if they came out as ``shares`` says: mean of 200 draws."""
+def halves(generated: np.ndarray, pairs: int = 10) -> Iterator[np.ndarray]:
+    """Masks of random halves, both sides halved alike, each followed by its other half."""
+    random = np.random.default_rng(0)
+    for _ in range(pairs):
+        half = np.zeros(len(generated), bool)
+        for side in (np.flatnonzero(generated), np.flatnonzero(~generated)):
+            half[random.permutation(side)[: len(side) // 2]] = True
+        yield half
+        yield ~half
+
+
+def perfect_error(shares: np.ndarray, generated: np.ndarray, part: int = 1) -> float:
+    """What `calibration_error` would be of so few pictures, or a ``part``-th of them, if they came out as ``shares`` says: mean of 200
+    draws."""
     random, count = np.random.default_rng(0), len(shares)
     weight = np.where(generated, 0.5 / generated.sum(), 0.5 / (~generated).sum())
 
     def draw(chances: np.ndarray, size: int) -> np.ndarray:
         return shares[random.choice(count, size, p=weight * chances / (weight * chances).sum())]
 
-    made, side = int(generated.sum()), np.sort(generated)[::-1]
-    return float(np.mean([calibration_error(np.r_[draw(shares, made), draw(1 - shares, count - made)], side) for _ in range(200)]))
+    made = int(generated.sum()) // part
+    real = count // part - made
+    side = np.arange(made + real) < made
+    return float(np.mean([calibration_error(np.r_[draw(shares, made), draw(1 - shares, real)], side) for _ in range(200)]))
+
+
+def how_far_off(scores: np.ndarray, generated: np.ndarray) -> dict[str, Any]:
+    """Calibration errors, mean and deviation, where pictures are judged by a calibration they were not in: over random halves, one by the
+    other, and over ten folds, all pictures measured together."""
+    half = [calibration_error(probabilities(scores, generated, ~one)[one], generated[one]) for one in halves(generated)]
+    together, shares = [], np.empty(len(scores))
+    for seed in range(5):
+        for known, rest in StratifiedKFold(10, shuffle=True, random_state=seed).split(scores, generated):
+            shares[rest] = probabilities(scores, generated, known)[rest]
+        together.append(calibration_error(shares, generated))
+    return {
+        "generated": int(generated.sum()),
+        "real": int((~generated).sum()),
+        "auc": round(auc(scores[~generated], scores[generated]), 3),
+        "ece_halves": [round(float(value), 3) for value in (np.mean(half), np.std(half))],
+        "ece_halves_if_perfect": round(perfect_error(shares, generated, 2), 3),
+        "ece_ten_folds": [round(float(value), 3) for value in (np.mean(together), np.std(together))],
+        "ece_if_perfect": round(perfect_error(shares, generated), 3),
+    }
+
+
+def auc(real: np.ndarray, found: np.ndarray) -> float:
+    ordered = np.sort(real)
+    return float(np.searchsorted(ordered, found).mean() / len(ordered))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -2,10 +2,11 @@
 
     python -m benchmarks.encoders quality|speed [--encoder starter|clip_b16]
     python -m benchmarks.encoders heads|openclip [--rows 1000000]
-    python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
+    python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth [--work FOLDER]
 
 ``quality``, ``speed`` and ``aesthetic`` need the evaluation data folder ../shared/data, ``aesthetic`` also what
-benchmarks/clip_teacher.py stored; ``openclip`` runs ViT-B/32 with random weights.
+benchmarks/clip_teacher.py stored and, for a learning curve, the features that train_starter.py keeps in ``--work``; ``openclip`` runs
+ViT-B/32 with random weights.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from benchmarks.encoders_speed import heads, openclip, speed
 from benchmarks.starter_data import flickr, pixels_of, stored
 from benchmarks.starter_drawings import drawn
 from benchmarks.starter_labels import held_out, style_of
-from benchmarks.train_starter import laion_scores
+from benchmarks.train_starter import image_features, laion_scores
 from operators.aesthetic import Aesthetic
 from operators.base import Batch
 from operators.encoders import EMBEDDED, Encoder, load, settle
@@ -81,7 +82,7 @@ def styles(encoder: Encoder, known: Mapping[str, np.ndarray]) -> Iterator[dict[s
     yield {"what": "style: balanced accuracy, photographs and SDXL styles", "value": round(float(np.mean([np.mean(v) for v in both])), 4)}
 
 
-def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any]]:
+def aesthetic(encoder: str, teacher: Path, laion: str, work: Path | None) -> Iterator[dict[str, Any]]:
     """The aesthetic head beside LAION's over CLIP on Flickr8k's test split, and what blur and JPEG artefacts do to both."""
     scores = laion_scores(embeddings(teacher), laion)
     files, model, run = stored(), load(settle(encoder)), Aesthetic(encoder=encoder).open()
@@ -97,7 +98,7 @@ def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any
     yield {
         "what": "aesthetic beside its teacher",
         "pictures": len(both),
-        "spearman": round(float(np.corrcoef(found.argsort().argsort(), wanted.argsort().argsort())[0, 1]), 4),
+        "spearman": spearman(found, wanted),
         "mean": [round(float(found.mean()), 2), round(float(wanted.mean()), 2)],
     }
     for what, spoil in SPOILT.items():
@@ -106,6 +107,41 @@ def aesthetic(encoder: str, teacher: Path, laion: str) -> Iterator[dict[str, Any
     for kind in ("blur", "jpeg"):
         lower = [scores[f"{name}#{kind}"] < scores[name] for name in names if f"{name}#{kind}" in scores]
         yield {"what": f"the teacher: lower after {kind}", "pictures": len(lower), "share": round(float(np.mean(lower)), 4)}
+    clip = load(settle("clip_b16"))
+    some = names[:TWICE]
+    for what, change in HARMLESS.items():
+        again = laion_scores({name: clip.encode_images([change(pixels_of(name, files))])[0] for name in some}, laion)
+        both = np.array([(scores[name], again[name]) for name in some])
+        yield {"what": f"the teacher beside itself: {what}", "pictures": len(some), "spearman": spearman(both[:, 0], both[:, 1])}
+    if work:
+        yield from learning_curve(work, scores)
+
+
+def learning_curve(work: Path, scores: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Ridge regression from `starter`'s features to the teacher's scores: what more pictures bring, on the validation split."""
+    from sklearn.linear_model import Ridge
+
+    _, index, features = image_features(work)
+    train, val = ([name for name in index if name.startswith(split) and "#" not in name and name in scores] for split in ("train/", "val/"))
+    known = features[[index[name] for name in train]]
+    x, wanted = (features - known.mean(axis=0)) / (known.std(axis=0) + 1e-6), np.array([scores[name] for name in val])
+    for count in (500, 1000, 2000, len(train)):
+        found = []
+        for seed in range(3):
+            some = np.random.default_rng(seed).permutation(train)[:count]
+            model = Ridge(alpha=1e4).fit(x[[index[name] for name in some]], [scores[name] for name in some])
+            found.append(spearman(model.predict(x[[index[name] for name in val]]), wanted))
+        yield {"what": f"ridge, {count} pictures", "tested on": len(val), "spearman": round(float(np.mean(found)), 3), "draws": found}
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> float:
+    return round(float(np.corrcoef(left.argsort().argsort(), right.argsort().argsort())[0, 1]), 4)
+
+
+def middle(pixels: np.ndarray) -> np.ndarray:
+    """The middle nine tenths of the picture, both ways."""
+    height, width = (side // 20 for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[height : len(pixels) - height, width : pixels.shape[1] - width])
 
 
 def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -118,6 +154,14 @@ def blur(radius: float) -> Callable[[np.ndarray], np.ndarray]:
 
 SPOILT = {"blur of 2 pixels": blur(2), "blur of 4 pixels": blur(4), "JPEG quality 15": jpeg(15), "JPEG quality 8": jpeg(8)}
 """Ways to spoil a picture of 224 pixels."""
+HARMLESS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "the middle 90 %": middle,
+    "JPEG quality 90": jpeg(90),
+}
+"""Changes that leave a picture as good as it was."""
+TWICE = 100
+"""Test pictures of which the teacher, which is slow, scores changed copies."""
 
 
 def matching(scores: np.ndarray, owner: np.ndarray) -> dict[str, float]:
@@ -163,12 +207,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--laion", default="")
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
     runs: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         **{"quality": lambda: quality(args.encoder), "speed": lambda: speed(args.encoder)},
         **{"openclip": openclip, "heads": lambda: heads(args.rows)},
-        "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion),
+        "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion, args.work),
     }
     for result in runs[args.what]():
         print(json.dumps(result), flush=True)

@@ -1,11 +1,12 @@
 """Trains the heads of the encoder `clip_b16` and writes operators/encoders/weights/clip_b16.npz. Seeded.
 
     python -m benchmarks.clip_teacher --work T --pieces 40
-    python -m benchmarks.train_clip_b16 --work FOLDER --teacher T --laion sa_0_4_vit_b_16_linear.pth
+    python -m benchmarks.train_clip_b16 --work FOLDER --teacher T --laion sa_0_4_vit_b_16_linear.pth --aigc W
 
 Needs the evaluation data folder ../shared/data. ``--teacher`` holds CLIP's embeddings of the pictures. ``--laion`` is LAION's linear
 aesthetic head for ViT-B/16 (github.com/LAION-AI/aesthetic-predictor), which goes into the file as it is. Features of captions are kept in
-``--work``, as train_starter.py does.
+``--work``, as train_starter.py does. ``--aigc`` is where train_aigc_score.py keeps CLIP's embeddings of drawings by people and of generated
+photographs, of which the style head learns.
 """
 
 import argparse
@@ -17,8 +18,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_labels import held_out, style_of
 from benchmarks.train_starter import folded, standardise, text_features
+from benchmarks.train_style import labelled, more_styles, style_head
 from operators.encoders import EMBEDDED
 from operators.style import STYLES
 
@@ -65,32 +66,21 @@ def train_text(clip: dict[str, np.ndarray], owners: np.ndarray, texts: np.ndarra
     return {**folded("text", layer, mean, scale), "logit_scale": factor.exp().detach()}
 
 
-def train_style(clip: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A softmax over styles, every class weighted by its size to the power of -0.75."""
-    from sklearn.linear_model import LogisticRegression
-
-    labels = {name: label for name in clip if not name.startswith("val/") and not held_out(name) and (label := style_of(name)) is not None}
-    kinds = np.array(list(labels.values()))
-    model = LogisticRegression(C=30.0, max_iter=3000)
-    model.fit(np.stack([clip[name] for name in labels]), kinds, sample_weight=100 * np.bincount(kinds)[kinds] ** -0.75)
-    weight, bias = np.zeros((512, len(STYLES))), np.full(len(STYLES), -100.0)  # a kind without an example is never chosen
-    weight[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
-    print(json.dumps({"styled pictures": len(labels), **{STYLES[k]: int((kinds == k).sum()) for k in model.classes_}}))
-    return {"style_weight": weight, "style_bias": bias}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--laion", required=True)
+    parser.add_argument("--aigc", type=Path, required=True)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     clip = embeddings(args.teacher)
     heads: dict[str, np.ndarray] = {name: value.numpy() for name, value in train_text(clip, *text_features(args.work)).items()}
+    x, kinds = (np.concatenate(both) for both in zip(labelled(clip), more_styles(args.aigc, "clip_b16"), strict=True))
+    print(json.dumps({"styled pictures": len(kinds), **{style: int((kinds == k).sum()) for k, style in enumerate(STYLES)}}))
     laion = torch.load(args.laion, weights_only=True)
-    heads |= {**train_style(clip), "aesthetic_weight": laion["weight"][0].numpy(), "aesthetic_bias": laion["bias"][0].numpy()}
+    heads |= {**style_head(x, kinds), "aesthetic_weight": laion["weight"][0].numpy(), "aesthetic_bias": laion["bias"][0].numpy()}
     exact = ("aesthetic_weight", "aesthetic_bias", "logit_scale")
     kept = {name: heads[name].astype(np.float32 if name in exact else np.float16) for name in sorted(heads)}
     np.savez(EMBEDDED["clip_b16"], **kept)  # savez writes no dates: the same heads are the same file

@@ -1,10 +1,11 @@
 """Trains the heads of the encoder `starter` and writes operators/encoders/weights/starter.npz. Seeded; most of its time goes into features.
 
-    python -m benchmarks.train_starter --work FOLDER --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth
+    python -m benchmarks.train_starter --work FOLDER --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth [--aigc FOLDER]
 
 Needs the evaluation data folder ../shared/data. ``--teacher`` holds what benchmarks/clip_teacher.py stored: without it the
 projections are trained on the pairs alone and there is no aesthetic head. ``--laion`` is LAION's linear head for ViT-B/16; no part
-of CLIP or of that head is kept. Features are cached in ``--work``; delete it to compute them anew.
+of CLIP or of that head is kept. Features are cached in ``--work``; delete it to compute them anew. ``--aigc`` is where train_aigc_score.py
+keeps features of drawings by people and of generated photographs: with it the style head is trained once more at the end, on these too.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from benchmarks.clip_teacher import embeddings
 from benchmarks.starter_data import flickr, names, pixels_of, stored
 from benchmarks.starter_drawings import drawn
 from benchmarks.starter_labels import held_out, style_of
+from benchmarks.train_style import labelled, more_styles, style_head
 from manifests.errors import MediaError
 from operators.encoders import EMBEDDED
 from operators.encoders.onnx_graph import POOLED
@@ -253,6 +255,19 @@ def train_looks(
     return {**folded("looks", layer, mean, scale), **{name: value.detach() for name, value in heads.items()}}
 
 
+def restyled(heads: dict[str, torch.Tensor], index: dict[str, int], images: np.ndarray, aigc: Path) -> dict[str, torch.Tensor]:
+    """A style head over embeddings as they are, which knows more kinds of drawings than the one that was trained with them."""
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        parts = [torch.from_numpy(rows) @ heads[f"{part}_weight"] + heads[f"{part}_bias"] for part in ("match", "looks")]
+        return torch.cat([functional.normalize(part, dim=1) * 0.5**0.5 for part in parts], dim=1).numpy()
+
+    x, kinds = labelled({name: images[at] for name, at in index.items() if "#" not in name})
+    more, more_kinds = more_styles(aigc, "starter")
+    found = style_head(embed(np.concatenate([x, more])), np.concatenate([kinds, more_kinds]))
+    return {name: torch.from_numpy(value) for name, value in found.items()}
+
+
 def write(heads: dict[str, torch.Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value.detach().numpy() for name, value in heads.items()}
@@ -265,6 +280,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where features are kept")
     parser.add_argument("--teacher", type=Path, help="the folder of benchmarks.clip_teacher")
     parser.add_argument("--laion", default="", help="LAION's linear head for ViT-B/16")
+    parser.add_argument("--aigc", type=Path, help="the folder --work of benchmarks.train_aigc_score")
     parser.add_argument("--out", type=Path, default=EMBEDDED["starter"])
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -274,6 +290,8 @@ def main() -> None:
     clip = embeddings(args.teacher) if args.teacher else {}
     heads = train_match(index, images, owners, texts, clip)
     heads |= train_looks(index, images, heads, laion_scores(clip, args.laion) if args.laion else {}, clip)
+    if args.aigc:
+        heads |= restyled(heads, index, images, args.aigc)
     write({**heads, "ranges": torch.from_numpy(found)}, args.out)
     print(json.dumps({"pictures": len(index), "captions": len(texts), "taught": len(clip), "bytes": args.out.stat().st_size}))
 

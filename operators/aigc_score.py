@@ -1,4 +1,5 @@
-"""How likely a generator made a picture: a linear probe over the encoder's embedding and the artifact signals, calibrated per style.
+"""How likely a generator made a picture: two linear probes over the encoder's embedding, one for photographs, one
+for all other styles.
 
 A soft score: it learned from few generators, and real pictures of another kind than its own come out too high. See docs/aigc.md before
 you use it in a rule.
@@ -18,8 +19,6 @@ from operators.base import Batch, BatchFn, Columns, Reads, Scope, field
 from operators.encoders import CHECKPOINTS, EMBEDDED, hash_of, parse
 from operators.encoders.vectors import Float32, matrix, spread
 
-SIGNALS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
-
 
 @dataclass(frozen=True)
 class AigcScore:
@@ -35,9 +34,9 @@ class AigcScore:
     head: str = "auto"
     weights: str = ""
 
-    name, version, gpus = "aigc_score", "1", 0.0
+    name, version, gpus = "aigc_score", "2", 0.0
     scope: ClassVar[Scope] = "batch"
-    reads = Reads(columns=("image_embedding", "style", *SIGNALS))
+    reads = Reads(columns=("image_embedding", "style"))
     adds = pa.schema(
         [field("aigc_score", pa.float32(), "probability that a generator made it, where half of all pictures are generated", "0-1")]
     )
@@ -52,22 +51,20 @@ class AigcScore:
 
         def run(batch: Batch) -> Columns:
             embeddings, places = matrix(batch.table["image_embedding"])
-            measured = np.stack([batch.table[name].to_numpy().astype(np.float32) for name in SIGNALS], axis=1)
             styles = np.array(batch.table["style"].to_pylist(), object)
-            known = ~np.isnan(measured[places]).any(axis=1) & np.array([style is not None for style in styles[places]], bool)
+            known = np.array([style is not None for style in styles[places]], bool)
             embeddings, places = embeddings[known], places[known]
             if not len(places):
                 return {"aigc_score": pa.nulls(len(batch), pa.float32())}
-            inputs = np.concatenate([embeddings * np.float32(np.sqrt(embeddings.shape[1])), np.log1p(measured[places])], axis=1)
-            if inputs.shape[1] != len(probe["weight"]):
+            if embeddings.shape[1] != len(probe["photo_weight"]):
                 raise UsageError(
                     f"Pictures have embeddings of {embeddings.shape[1]} numbers, the probe for {self.encoder} takes "
-                    f"{len(probe['weight']) - len(SIGNALS)}: give image_embedding and aigc_score the same `encoder`."
+                    f"{len(probe['photo_weight'])}: give image_embedding and aigc_score the same `encoder`."
                 )
             # Row by row: a matrix product may round differently in batches of other sizes.
-            scores = (inputs * probe["weight"]).sum(axis=1) + probe["bias"]
-            slope, offset = np.where((styles[places] == "photo")[:, None], probe["photo"], probe["other"]).T
-            return {"aigc_score": spread(1 / (1 + np.exp(-(slope * scores + offset))), places, len(batch), pa.float32())}
+            photo, other = ((embeddings * probe[f"{kind}_weight"]).sum(axis=1) + probe[f"{kind}_bias"] for kind in ("photo", "other"))
+            scores = np.where(styles[places] == "photo", photo, other)
+            return {"aigc_score": spread(1 / (1 + np.exp(-scores)), places, len(batch), pa.float32())}
 
         return run
 
@@ -85,7 +82,7 @@ def probe_file(encoder: str, head: str) -> Path:
 
 @lru_cache(maxsize=4)
 def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
-    """``weight`` (d + signals,), ``bias``, ``photo`` and ``other`` (slope and offset).
+    """``photo_weight`` and ``other_weight`` (d,), ``photo_bias`` and ``other_bias``: logistic regressions over an embedding.
 
     Raises `MissingDependencyError` without one, `UsageError` where it is another one or was made for another encoder.
     """
@@ -101,6 +98,8 @@ def load_probe(encoder: str, head: str, weights: str) -> dict[str, Float32]:
     with np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     made_for = str(found.pop("encoder_weights", ""))
+    if missing := {"photo_weight", "photo_bias", "other_weight", "other_bias"} - set(found):
+        raise UsageError(f"The probe {file} lacks {', '.join(sorted(missing))}: train one as benchmarks/train_aigc_score.py does.")
     own = EMBEDDED.get(parse(encoder).family)
     if own is not None and made_for and made_for != hash_of(own):
         raise UsageError(f"The probe of aigc_score was trained for other weights of {encoder!r}: run benchmarks/train_aigc_score.py again.")

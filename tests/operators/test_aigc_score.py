@@ -3,32 +3,28 @@ import pyarrow as pa
 import pytest
 
 from manifests.errors import MissingDependencyError, UsageError
-from operators.aigc_score import SIGNALS, AigcScore, probe_file
+from operators.aigc_score import AigcScore, probe_file
 from operators.base import Batch
 from operators.encoders.vectors import EMBEDDING
 
 
 @pytest.fixture
 def probe(tmp_path):
-    """The file of a probe that looks at the first number of the embedding and at moire."""
-    weight = np.zeros(4 + len(SIGNALS), np.float32)
-    weight[0], weight[4 + SIGNALS.index("moire")] = 1, 1
+    """The file of a probe that looks at the first number of the embedding."""
     path = tmp_path / "probe.npz"
-    np.savez(path, weight=weight, bias=np.float32(-1), photo=np.float32([2, 0]), other=np.float32([1, -3]))
+    photo, other = np.float32([[4, 0, 0, 0], [2, 0, 0, 0]])
+    np.savez(path, photo_weight=photo, photo_bias=np.float32(-2), other_weight=other, other_bias=np.float32(-4))
     return str(path)
 
 
-def batch(embeddings, styles, **signals):
-    count = len(embeddings)
-    columns = {"image_embedding": pa.array(embeddings, EMBEDDING), "style": pa.array(styles, pa.string())}
-    columns |= {name: pa.array(signals.get(name, [0.0] * count), pa.float32()) for name in SIGNALS}
-    return Batch(pa.table(columns), [])
+def batch(embeddings, styles):
+    return Batch(pa.table({"image_embedding": pa.array(embeddings, EMBEDDING), "style": pa.array(styles, pa.string())}), [])
 
 
 def test_probability_by_style(probe):
     run = AigcScore(head=probe).open()
-    low, high = [0.0, 0, 0, 1], [1.0, 0, 0, 0]
-    got = run(batch([low, high, high, low], ["photo", "photo", "anime", "photo"], moire=[0, 0, 0, np.e - 1]))["aigc_score"].to_pylist()
+    low, high, half = [0.0, 0, 0, 1], [1.0, 0, 0, 0], [0.5, 0, 0, 0]
+    got = run(batch([low, high, high, half], ["photo", "photo", "anime", "photo"]))["aigc_score"].to_pylist()
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     assert got == pytest.approx([sigmoid(-2), sigmoid(2), sigmoid(-2), sigmoid(0)], abs=1e-6)
 
@@ -36,8 +32,8 @@ def test_probability_by_style(probe):
 def test_what_is_not_known_has_no_score(probe):
     run = AigcScore(head=probe).open()
     some = [1.0, 0, 0, 0]
-    got = run(batch([some, None, some, some], ["photo", "photo", None, "photo"], banding=[0, 0, 0, None]))["aigc_score"].to_pylist()
-    assert [v is None for v in got] == [False, True, True, True]
+    got = run(batch([some, None, some, some], ["photo", "photo", None, "anime"]))["aigc_score"].to_pylist()
+    assert [v is None for v in got] == [False, True, True, False]
     assert run(batch([None], ["photo"]))["aigc_score"].to_pylist() == [None]
     assert run(batch([], []))["aigc_score"].to_pylist() == []
 
@@ -57,6 +53,9 @@ def test_errors(probe, tmp_path):
         AigcScore(encoder="openclip:ViT-B-32/openai").open()
     with pytest.raises(UsageError, match="other weights"):
         AigcScore(head=probe, weights="0" * 16).open()
+    np.savez(tmp_path / "old.npz", weight=np.zeros(4), bias=0.0)
+    with pytest.raises(UsageError, match="lacks other_bias, other_weight, photo_bias, photo_weight"):
+        AigcScore(head=str(tmp_path / "old.npz")).open()
     with pytest.raises(ValueError, match="head is"):
         AigcScore(head="nonsense")
 
@@ -66,6 +65,6 @@ def test_the_shipped_probe_fits_the_shipped_starter():
     random = np.random.default_rng(0)
     vectors = random.normal(size=(5, 384))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    got = run(batch(vectors.tolist(), ["photo"] * 5, texture_loss=[1.5] * 5, moire=[8.0] * 5))["aigc_score"].to_pylist()
+    got = run(batch(vectors.tolist(), ["photo"] * 5))["aigc_score"].to_pylist()
     assert all(0 <= value <= 1 for value in got)
     assert probe_file("starter", "auto").stat().st_size < 20_000

@@ -11,7 +11,7 @@ import pytest
 
 from manifests.errors import MissingDependencyError, UsageError
 from operators.aesthetic import Aesthetic
-from operators.aigc_score import SIGNALS, AigcScore, load_probe
+from operators.aigc_score import AigcScore, load_probe
 from operators.base import Pixels, fingerprint
 from operators.encoders import EMBEDDED, clip_b16, load, parse, pull, settle, view_of
 from operators.encoders.clip_b16 import ClipB16, dequantised, prepared
@@ -58,7 +58,7 @@ def test_heads_fit() -> None:
     assert shapes["aesthetic_weight"] == (512,)
     assert shapes["style_weight"] == (512, len(STYLES))
     assert EMBEDDED["clip_b16"].stat().st_size < 2_000_000
-    assert len(load_probe("clip_b16", "auto", AigcScore(encoder="clip_b16").weights)["weight"]) == 512 + len(SIGNALS)
+    assert len(load_probe("clip_b16", "auto", AigcScore(encoder="clip_b16").weights)["photo_weight"]) == 512
 
 
 @pytest.mark.parametrize("size", [(224, 224), (300, 240), (231, 640), (90, 60)])
