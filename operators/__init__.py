@@ -41,12 +41,11 @@ from operators.video.clip_duplicates import ClipDuplicates
 from operators.video.clip_hashes import ClipHashes
 from operators.video.clips import Clips
 from operators.video.frame_embeddings import FrameEmbeddings
-from operators.video.frame_heads import VideoAesthetic, VideoClipScore, VideoStyle
+from operators.video.frame_heads import VideoAesthetic, VideoAigc, VideoClipScore, VideoStyle
 from operators.video.light import Light
 from operators.video.motion import Motion
 from operators.video.shot_size import ShotSize
 from operators.video.shots import Shots
-from operators.video.video_aigc import VideoAigc
 from operators.video.video_faces import VideoFaces
 from operators.video.video_facts import VideoFacts
 from operators.video.video_quality import VideoQuality

@@ -1,4 +1,4 @@
-"""What embeddings of frames tell of a clip: looks, match with the caption, style."""
+"""What embeddings of frames tell of a clip: looks, match with the caption, style, signs of a generator."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from manifests.errors import UsageError
 from operators.aesthetic import Aesthetic
+from operators.aigc_score import AigcScore
 from operators.base import Batch, BatchFn, Reads, Row, Scope, field, per_row
 from operators.encoders.vectors import EMBEDDING
 from operators.style import STYLES, Style
@@ -126,5 +127,40 @@ class VideoStyle:
             shares: list[Any] = found["style_scores"].to_pylist()
             photo = [scores[STYLES.index("photo")] for scores in shares]
             return {"video_style": Counter(found["style"].to_pylist()).most_common(1)[0][0], "video_photo_share": sum(photo) / len(photo)}
+
+        return per_row(self.adds, measure)
+
+
+@dataclass(frozen=True)
+class VideoAigc:
+    """`aigc_score` over the frames of a clip: lowest, mean and highest.
+
+    The score learned from still pictures and was not measured on video: compare clips of one source with each other, and reject
+    nothing by it alone.
+    ``encoder``, ``head`` and ``weights``: as for `aigc_score`; `frame_embeddings` must have the same encoder.
+    """
+
+    encoder: str = "starter"
+    head: str = "auto"
+    weights: str = ""
+
+    name, version, gpus = "video_aigc", "2", 0.0
+    scope: ClassVar[Scope] = "batch"
+    reads = Reads(columns=("frame_embeddings",))
+    adds = pa.schema(reduced_fields("video", AigcScore(), ("aigc_score",)))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", AigcScore(self.encoder, self.head, self.weights).weights)
+
+    def open(self) -> BatchFn:
+        name_style, judge = Style(self.encoder).open(), AigcScore(self.encoder, self.head, self.weights).open()
+
+        def measure(row: Row) -> dict[str, Any]:
+            vectors = row["frame_embeddings"]
+            if not vectors:
+                return {}
+            frames = as_pictures(vectors)
+            styled = Batch(frames.table.append_column("style", name_style(frames)["style"]), ())
+            return reduced("video", {"aigc_score": judge(styled)["aigc_score"].to_pylist()})
 
         return per_row(self.adds, measure)

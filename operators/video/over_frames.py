@@ -15,13 +15,13 @@ REDUCED = ("min", "mean", "max")
 
 
 class FrameRow:
-    """One frame, as an operator on pictures sees a sample. ``columns``: what other operators said of the frame."""
+    """One frame, as an operator on pictures sees a sample; it has no columns."""
 
-    def __init__(self, pixels: UInt8, columns: Mapping[str, Any] | None = None) -> None:
-        self._pixels, self._columns = pixels, columns or {}
+    def __init__(self, pixels: UInt8) -> None:
+        self._pixels = pixels
 
     def __getitem__(self, column: str) -> Any:
-        return self._columns[column]
+        raise KeyError(column)
 
     def view(self, view: View) -> Any:
         """Views are made of the frame by the rule for pictures."""
@@ -42,15 +42,15 @@ class FrameRow:
         return made
 
 
-def frame_batch(sampled: Sampled, columns: Mapping[str, Any] | None = None) -> Batch:
-    """A batch with a row for each frame; ``columns``: of the batch's table."""
-    count = len(sampled.pixels)
-    return Batch(pa.table(dict(columns or {"row": pa.array(range(count), pa.int32())})), [FrameRow(pixels) for pixels in sampled.pixels])
+def frame_batch(sampled: Sampled) -> Batch:
+    """A batch with a row for each frame."""
+    rows = pa.array(range(len(sampled.pixels)), pa.int32())
+    return Batch(pa.table({"row": rows}), [FrameRow(pixels) for pixels in sampled.pixels])
 
 
-def said(run: BatchFn, sampled: Sampled, operator: Operator, columns: Mapping[str, Any] | None = None) -> Columns:
+def said(run: BatchFn, sampled: Sampled, operator: Operator) -> Columns:
     """What an operator on pictures says of every frame. Raises `ValueError` with its reason when it can say nothing of any."""
-    found = run(frame_batch(sampled, columns))
+    found = run(frame_batch(sampled))
     errors = found["error"].to_pylist() if "error" in found else []
     if errors and all(errors):
         raise ValueError(f"{operator.name}: {errors[0]}")
