@@ -10,47 +10,42 @@ WAIT_S = 0.1
 """How soon the thread notices that nobody wants more."""
 
 
-def ahead(items: Iterable[T], together: int) -> Generator[T, None, None]:
-    """The items in their order, handed over ``together`` at a time: each time is a wait for Python's lock. Raises what making them does.
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """The items in their order; a thread makes at most ``depth`` more than were taken. Raises what making them raises.
 
-    While some are worked on as many are ready and as many are made, so there are three times ``together``.
     Close it when it is not read to its end: the thread ends before that returns.
     """
-    made: queue.Queue[tuple[list[T], BaseException | None]] = queue.Queue(1)
+    made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
     unwanted = threading.Event()
 
-    def hand_over(part: list[T], error: BaseException | None) -> bool:
+    def hand_over(item: T | None, error: BaseException | None) -> bool:
         while not unwanted.is_set():
             try:
-                made.put((part, error), timeout=WAIT_S)
+                made.put((item, error), timeout=WAIT_S)
                 return True
             except queue.Full:
                 continue
         return False
 
     def make() -> None:
-        part: list[T] = []
         try:
             for item in items:
-                part.append(item)
-                if len(part) == together:
-                    if not hand_over(part, None):
-                        return
-                    part = []
-            hand_over(part, StopIteration())
+                if not hand_over(item, None):
+                    return
+            hand_over(None, StopIteration())
         except BaseException as error:
-            hand_over(part, error)
+            hand_over(None, error)
 
     thread = threading.Thread(target=make, name="ahead", daemon=True)
     thread.start()
     try:
         while True:
-            part, error = made.get()
-            yield from part
+            item, error = made.get()
             if isinstance(error, StopIteration):
                 return
             if error is not None:
                 raise error
+            yield item  # type: ignore[misc]  # None only beside an error
     finally:
         unwanted.set()
         thread.join()
