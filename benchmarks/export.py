@@ -105,7 +105,7 @@ def main() -> None:
             "tar + sync + sha256": lambda: with_tar_and_sync(media, out, digest=True),
             "webdataset.ShardWriter": lambda: with_shard_writer(media, out),
             "export, 1 worker": lambda: with_export(lake, out, 1),
-            "export, 2 workers": lambda: with_export(lake, out, 2),
+            "export, 3 workers": lambda: with_export(lake, out, 3),
         }
         rates: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(wanted.rounds):

@@ -93,14 +93,14 @@ def export(
     open_video: OpenVideo = VideoFile,
     facts: CardFacts | None = None,
     run_id: str | None = None,
-    workers: int = 2,
+    workers: int = 3,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportResult:
     """Write the tier of the lake's current snapshot as shards, an index and a data card; record it in the lake.
 
     Goes on where an interrupted call stopped. ``read`` is ``Reader().read``, ``open_video`` ``Reader().video``.
-    ``workers`` shards are written at a time.
+    ``workers`` shards are written at a time; usually one of them waits for the disk.
     ``progress(done, total)`` is called after every sample, from any writer thread, one call at a time. Raises `UsageError` when the tier is
     empty, or the folder holds something else than this export (``overwrite`` replaces another export, nothing else).
     """

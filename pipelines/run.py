@@ -123,7 +123,7 @@ def with_protection(lake: Lake, uses: Sequence[OperatorUse]) -> Sequence[Operato
 
 
 def export_tier(
-    lake: Lake, recipe: Recipe, reporter: Reporter, run_id: uuid.UUID, *, overwrite: bool = False, workers: int = 2
+    lake: Lake, recipe: Recipe, reporter: Reporter, run_id: uuid.UUID, *, overwrite: bool = False, workers: int = 3
 ) -> ExportResult:
     """Write the recipe's export. Raises `UsageError` when the recipe has none."""
     if recipe.export is None:

@@ -26,7 +26,9 @@ from pipelines.clip_cutter import BYTES_A_SECOND, Cut
 from pipelines.sample_json import Row, described, json_text
 
 BLOCK = 512
-READ_AHEAD = 32 << 20
+READ_AHEAD, FILES_AHEAD = 32 << 20, 2 << 20
+"""Bytes that are read in the order in which they are stored: of archives, tables and videos, and of files of their own, whose order
+matters less than that they are still in the processor's cache when they are hashed a second time."""
 CUTTERS = 2
 """Clips of a shard cut at a time; several shards are written at once."""
 TEMPLATE = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
@@ -154,8 +156,10 @@ def with_media(
     group: list[tuple[Row, bytes]] = []
     size = 0
     for item in rows:
-        length = clip_bytes(item[0]) if is_clip(item[0]) else item[0]["byte_length"] or 0
-        if group and size + length > READ_AHEAD:
+        row = item[0]
+        length = clip_bytes(row) if is_clip(row) else row["byte_length"] or 0
+        ahead = FILES_AHEAD if row["byte_offset"] is None and not is_clip(row) else READ_AHEAD
+        if group and size + length > ahead:
             yield from _read_group(group, read, cut)
             group, size = [], 0
         group.append(item)

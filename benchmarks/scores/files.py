@@ -26,7 +26,7 @@ def export(bench: Bench) -> Part:
     every = "every file hashed against the manifest; shards hashed, synced"
     writer = "caption and facts as ours; neither hashes nor syncs"
     contenders = [
-        ours("Goldsieve, 2 workers", "export", folder / "lake", megabytes, 2, differs=every),
+        ours("Goldsieve, 3 workers", "export", folder / "lake", megabytes, 3, differs=every),
         ours("Goldsieve, 1 worker", "export", folder / "lake", megabytes, 1, differs="the same"),
         command("tar", megabytes, "tar", "-cf", "{}/all.tar", "-C", media, ".", differs="neither hashes nor syncs, no captions"),
         command("tar, sync, sha256sum", megabytes, "sh", "-c", hashed, "sh", media, version="tar", differs="no captions"),
