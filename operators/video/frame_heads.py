@@ -10,7 +10,7 @@ import pyarrow as pa
 from manifests.errors import UsageError
 from operators.aesthetic import Aesthetic
 from operators.aigc_score import AigcScore
-from operators.base import Batch, BatchFn, Reads, Row, Scope, field, per_row
+from operators.base import Batch, BatchFn, Columns, Reads, Row, Scope, field, per_row
 from operators.encoders.vectors import EMBEDDING
 from operators.style import STYLES, Style
 from operators.video.over_frames import reduced, reduced_fields
@@ -19,6 +19,16 @@ from operators.video.over_frames import reduced, reduced_fields
 def as_pictures(vectors: list[list[float]]) -> Batch:
     """A batch in which every frame's embedding is that of a picture."""
     return Batch(pa.table({"image_embedding": pa.array(vectors, EMBEDDING)}), ())
+
+
+def per_clip(adds: pa.Schema, column: str, run: BatchFn) -> BatchFn:
+    """A measure of clips: ``column`` of what ``run`` says of each frame's embedding, lowest, mean and highest."""
+
+    def measure(row: Row) -> dict[str, Any]:
+        vectors = row["frame_embeddings"]
+        return reduced("video", {column: run(as_pictures(vectors))[column].to_pylist()}) if vectors else {}
+
+    return per_row(adds, measure)
 
 
 @dataclass(frozen=True)
@@ -42,12 +52,7 @@ class VideoAesthetic:
 
     def open(self) -> BatchFn:
         run = Aesthetic(self.encoder, self.head, self.weights).open()
-
-        def measure(row: Row) -> dict[str, Any]:
-            vectors = row["frame_embeddings"]
-            return reduced("video", {"aesthetic": run(as_pictures(vectors))["aesthetic"].to_pylist()}) if vectors else {}
-
-        return per_row(self.adds, measure)
+        return per_clip(self.adds, "aesthetic", run)
 
 
 @dataclass(frozen=True)
@@ -155,12 +160,7 @@ class VideoAigc:
     def open(self) -> BatchFn:
         name_style, judge = Style(self.encoder).open(), AigcScore(self.encoder, self.head, self.weights).open()
 
-        def measure(row: Row) -> dict[str, Any]:
-            vectors = row["frame_embeddings"]
-            if not vectors:
-                return {}
-            frames = as_pictures(vectors)
-            styled = Batch(frames.table.append_column("style", name_style(frames)["style"]), ())
-            return reduced("video", {"aigc_score": judge(styled)["aigc_score"].to_pylist()})
+        def run(frames: Batch) -> Columns:
+            return judge(Batch(frames.table.append_column("style", name_style(frames)["style"]), ()))
 
-        return per_row(self.adds, measure)
+        return per_clip(self.adds, "aigc_score", run)
