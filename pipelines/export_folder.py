@@ -45,28 +45,29 @@ class ExportFolder:
         """Where a shard is written before it gets its name."""
         return self.state / f"{shard}.part"
 
-    def refuse_foreign(self) -> bool:
-        """Whether there is an export in the folder. Raises `UsageError` when it holds anything else."""
+    def held_plan(self) -> str | None:
+        """The plan of the export in the folder; None where there is nothing yet. Raises `UsageError` when it holds anything else."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"The export folder {self.path} is a file: choose another folder.")
         if not self.path.is_dir() or not (any(entry.name != STATE for entry in self.path.iterdir()) or self.journal.exists()):
-            return False
-        if self.plan() is None:
+            return None
+        plan = self.plan()
+        if plan is None:
             raise UsageError(f"The export folder {self.path} is not empty and holds no export: choose another folder.")
-        return True
+        return plan
 
     def open(self, plan: str, overwrite: bool) -> None:
         """Create the folder, or take it up again. Raises `UsageError` when it holds anything but this plan."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if self.refuse_foreign():
-                if self.plan() != plan and not overwrite:
-                    raise UsageError(
-                        f"The export folder {self.path} holds another export (other samples, recipe or settings): "
-                        "choose another folder, or export with overwrite to replace it."
-                    )
-                if overwrite:
-                    self._clear()
+            held = self.held_plan()
+            if held not in (None, plan) and not overwrite:
+                raise UsageError(
+                    f"The export folder {self.path} holds another export (other samples, recipe or settings): "
+                    "choose another folder, or export with overwrite to replace it."
+                )
+            if held is not None and overwrite:
+                self._clear()
             self.state.mkdir(exist_ok=True)
             for part in self.state.glob("*.part"):
                 part.unlink()

@@ -30,7 +30,7 @@ def check_fits(lake: Lake, recipe: Recipe) -> None:
     if recipe.export:
         export_columns(lake.query("SELECT * FROM wide LIMIT 0").schema, recipe.export)
         folder = ExportFolder(Path(recipe.export.to))
-        if not folder.refuse_foreign():  # else it looks at all samples, for which a run with nothing to do has no time
+        if folder.held_plan() is None:  # else it looks at all samples, for which a run with nothing to do has no time
             refuse_own_source(lake, folder.path)
 
 
