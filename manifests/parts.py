@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.errors import StorageError
 from manifests.schema import MEDIA
@@ -48,7 +47,7 @@ def signal_part(
     arrays = [{**constant, **columns, "error": error}[name] for name in schema.names]
     import pyarrow.compute as pc  # here, because it takes longer to import than a short command to run
 
-    # By key, in groups of rows: keys are hashes, and whoever looks for one reads only the group that may hold it.
+    # By key: keys are hashes, so that the first rows of a table are a fair sample of all (`quality.percentiles`).
     order = pc.sort_indices(keys.cast(pa.binary(16)))
     return write_part(data, table, pa.table(arrays, schema=schema).take(order))
 
@@ -64,6 +63,8 @@ def media_part(data: str, facts: Sequence[Mapping[str, Any]]) -> Part:
 
 def write_part(data: str, table: str, rows: pa.Table) -> Part:
     """Write rows below ``data`` under a new name, complete or not at all."""
+    import pyarrow.parquet as pq  # here for the same reason as above
+
     system, base = filesystem(data)
     folder = f"{base}/main/{table}"
     name = f"part-{uuid.uuid4()}.parquet"

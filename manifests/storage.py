@@ -5,9 +5,11 @@ tools of AWS find them; ``AWS_REGION``; ``AWS_ENDPOINT_URL`` for a store that is
 """
 
 import os
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import pyarrow.fs
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 ATTEMPTS = 8
 """Requests that time out or are answered with 5xx or "slow down" are tried so often, with pauses that double."""
@@ -18,8 +20,10 @@ def is_remote(data: str) -> bool:
     return "://" in data
 
 
-def filesystem(data: str) -> tuple[pyarrow.fs.FileSystem, str]:
+def filesystem(data: str) -> "tuple[FileSystem, str]":
     """The file system of a data location, and the location's path in it, without a slash at the end."""
+    import pyarrow.fs  # here, because a question about one sample does not need it
+
     if not is_remote(data):
         return pyarrow.fs.LocalFileSystem(), data.rstrip("/")
     if urlsplit(data).scheme != "s3":

@@ -57,13 +57,9 @@ FROM {refs} r LEFT JOIN {media} m ON m.ref_hash = r.ref_hash
 """
 
 
-def samples_sql(sample_ids: str | None = None, ref_hashes: str | None = None) -> str:
-    """``SELECT`` of the view ``samples``; of some samples only when SQL lists of their ids are given."""
-    if sample_ids is None:
-        return _SAMPLE.format(refs="refs", media="media")
-    return _SAMPLE.format(
-        refs=f"(SELECT * FROM refs WHERE sample_id IN {sample_ids})", media=f"(SELECT * FROM media WHERE ref_hash IN {ref_hashes})"
-    )
+def samples_sql(refs: str = "refs", media: str = "media") -> str:
+    """``SELECT`` of the view ``samples``, over these two tables."""
+    return _SAMPLE.format(refs=refs, media=media)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

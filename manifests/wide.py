@@ -1,14 +1,14 @@
 """The view ``wide``: one row a sample, with every current signal under the name recipes use."""
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import duckdb
 
-from manifests.connection import id_list, identifier, quote
-from manifests.schema import WIDE_ALWAYS, pair_hash
-from manifests.tables import samples_sql, signal_table
+from manifests.connection import identifier, quote
+from manifests.schema import WIDE_ALWAYS
+from manifests.tables import signal_table
 
 SAMPLE_COLUMNS = (
     *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "caption_hash", "pair_hash"),
@@ -36,6 +36,8 @@ EVIDENCE = {
 FOLLOWS = {NEAR: (EXACT,), "semantic_duplicates": (NEAR, EXACT)}
 """Copies of a kept copy: what an operator said of a kept picture holds for those that an earlier one dropped in its favour."""
 
+LAST_RECIPE = "SELECT arg_max(recipe, applied_at) FROM tierings"
+
 
 @dataclass(frozen=True)
 class CurrentOperator:
@@ -56,7 +58,7 @@ def current_operators(connection: duckdb.DuckDBPyConnection) -> list[CurrentOper
     return [CurrentOperator(name, fingerprint, keyed_by, tuple(columns)) for name, fingerprint, keyed_by, columns in rows]
 
 
-def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]:
+def wide_columns(operators: Sequence[CurrentOperator]) -> dict[str, tuple[str, str]]:
     """Operator and SQL of every operator column of ``wide`` by its name there.
 
     A column is shown under its own name. Where two operators, or an operator and a sample column, have the same name,
@@ -72,7 +74,7 @@ def wide_columns(operators: list[CurrentOperator]) -> dict[str, tuple[str, str]]
     return shown
 
 
-def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> set[str]:
+def used_operators(operators: Sequence[CurrentOperator], words: Set[str] | None) -> set[str]:
     """Names of the operators whose tables ``wide`` needs for columns with these names (lower case); None: all columns."""
     names = {operator.name for operator in operators}
     if words is None:
@@ -86,17 +88,16 @@ def used_operators(operators: list[CurrentOperator], words: Set[str] | None) -> 
 
 
 def wide_sql(
-    operators: list[CurrentOperator],
+    operators: Sequence[CurrentOperator],
     words: Set[str] | None = None,
-    keys: Mapping[str, str] | None = None,
     samples: str = "samples",
+    tables: str = "",
 ) -> str:
     """``SELECT`` of the view ``wide`` for these operators.
 
     ``words`` (lower case): leave out the tables none of whose columns is named here, with their columns: DuckDB must join
-    them otherwise, because it cannot know that a key is there once. ``keys``: SQL lists of values by kind of key, and
-    ``ref`` and ``kept``, of some samples: only their rows are joined (see `wide_rows_sql`). ``samples``: a table that has some
-    rows of the view of this name; the result has no others.
+    them otherwise, because it cannot know that a key is there once. ``samples``: a table that has some rows of the view of this
+    name; the result has no others. ``tables``: how the names of the signal tables and of ``tiers`` begin (see `manifests.few`).
     """
     columns = wide_columns(operators)
     names = used_operators(operators, words)
@@ -108,20 +109,16 @@ def wide_sql(
     if words is None or words & set(DUPLICATE_COLUMNS):
         select += _duplicates(names)
     select += ['s."error" AS sample_error', "s.source IN (SELECT source FROM protected) AS is_protected"]
-    keys = keys or {}
-    if keys:
-        samples = f"({samples_sql(keys['sample'], keys['ref'])})"
     joined.sort(key=lambda o: (list(FOLLOWS).index(o.name) if o.name in FOLLOWS else -1, o.name))  # those whose key needs others last
     joins = ""
     if words is None or words & {"tier", "failed_rules"}:
         select.append("t.tier, t.failed_rules")
-        latest = "SELECT sample_id, tier, failed_rules FROM tiers WHERE recipe = (SELECT arg_max(recipe, applied_at) FROM tierings)"
-        latest += f" AND sample_id IN {keys['sample']}" if keys else ""
+        latest = f"SELECT sample_id, tier, failed_rules FROM {tables}tiers WHERE recipe = ({LAST_RECIPE})"
         # First, so that a query about one tier looks up the signals of its samples alone: DuckDB keeps the order of such joins.
         joins += f"\nLEFT JOIN ({latest}) t ON t.sample_id = s.sample_id"
-    joins += "".join(_join(o, names, keys) for o in joined)
+    joins += "".join(_join(o, names, tables) for o in joined)
     if words is None or "error" in words:
-        error, failures = _errors(operators, keys)
+        error, failures = _errors(operators, tables)
         select.append(error)
         joins += failures
     return "SELECT " + ",\n  ".join(select) + f"\nFROM {samples} s" + joins + "\nWHERE NOT s.vanished"
@@ -138,61 +135,32 @@ def words_of(*texts: str) -> Set[str] | None:
     return None if "columns" in words else words
 
 
-def wide_rows_sql(connection: duckdb.DuckDBPyConnection, sample_ids: Sequence[str], *texts: str) -> str:
-    """SQL of the rows that ``wide`` has for a few samples, with the columns of `narrow`; tables are read by their keys."""
-
-    operators = current_operators(connection)
-    ids = id_list(sample_ids)
-    refs = connection.execute(f"SELECT ref_hash, caption_hash FROM refs WHERE sample_id IN {ids}").fetchall()
-    ref_hashes = id_list(ref for ref, _ in refs)
-    media = dict(connection.execute(f"SELECT ref_hash, media_hash FROM media WHERE ref_hash IN {ref_hashes}").fetchall())
-    kept: list[object] = [*sample_ids]
-    by_name = {o.name: o for o in operators}
-    for name in (EXACT, NEAR):
-        if name in by_name:
-            query = f"SELECT {KINDS[name][1]}_duplicate_of FROM {signal_table(name)} WHERE key IN {id_list(kept)}"
-            query += f" AND fingerprint = {quote(by_name[name].fingerprint)}"
-            kept += [row[0] for row in connection.execute(query).fetchall()]
-    keys = {
-        "sample": ids,
-        "ref": ref_hashes,
-        "media": id_list(media.values()),
-        "caption": id_list(caption for _, caption in refs),
-        "pair": id_list(pair_hash(media[ref], caption) for ref, caption in refs if media.get(ref)),
-        "kept": id_list(kept),
-    }
-    return wide_sql(operators, words_of(*texts), keys)
-
-
 def create_wide(connection: duckdb.DuckDBPyConnection) -> None:
     """(Re)create the view after an operator became current."""
     connection.execute("CREATE OR REPLACE VIEW wide AS " + wide_sql(current_operators(connection)))
 
 
-def _join(operator: CurrentOperator, names: Set[str], keys: Mapping[str, str]) -> str:
+def _join(operator: CurrentOperator, names: Set[str], tables: str) -> str:
     columns = ", ".join(["key", *(identifier(c) for c in operator.columns)])
     key = f"s.{KEY_COLUMN[operator.keyed_by]}"
     followed = [name for name in FOLLOWS.get(operator.name, ()) if name in names]
-    where = f"fingerprint = {quote(operator.fingerprint)}"
-    where += f" AND key IN {keys['kept' if followed else operator.keyed_by]}" if keys else ""
     if followed:
         # A copy of the kept picture is one of each picture that was dropped in its favour.
         key = f"coalesce({', '.join(f'{name}.{KINDS[name][1]}_duplicate_of' for name in followed)}, s.sample_id)"
     return (
-        f"\nLEFT JOIN (SELECT {columns} FROM {identifier(signal_table(operator.name))} WHERE {where}) "
-        f"{operator.name} ON {operator.name}.key = {key}"
+        f"\nLEFT JOIN (SELECT {columns} FROM {identifier(tables + signal_table(operator.name))} "
+        f"WHERE fingerprint = {quote(operator.fingerprint)}) {operator.name} ON {operator.name}.key = {key}"
     )
 
 
-def _errors(operators: list[CurrentOperator], keys: Mapping[str, str]) -> tuple[str, str]:
+def _errors(operators: Sequence[CurrentOperator], tables: str) -> tuple[str, str]:
     """The column ``error`` and its joins: failed results are few, so they are collected first and joined as small tables."""
     failed: dict[str, list[str]] = {}
     for position, operator in enumerate(operators):
-        only = f" AND key IN {keys[operator.keyed_by]}" if keys else ""
         failed.setdefault(operator.keyed_by, []).append(
             f"""SELECT key, {position} AS position, {quote(operator.name + ": ")} || "error" AS "error"
-            FROM {identifier(signal_table(operator.name))}
-            WHERE fingerprint = {quote(operator.fingerprint)} AND "error" IS NOT NULL{only}"""
+            FROM {identifier(tables + signal_table(operator.name))}
+            WHERE fingerprint = {quote(operator.fingerprint)} AND "error" IS NOT NULL"""
         )
     kinds = [kind for kind in KEY_COLUMN if kind in failed]
     joins = "".join(

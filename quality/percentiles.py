@@ -12,7 +12,7 @@ from manifests.tables import signal_table
 from manifests.wide import CurrentOperator
 from quality.flat import NO_MEASURE
 
-MOST = 100_000
+MOST = 30_000
 """Results that are counted at the most. Signal tables are sorted by a hash, so the first ones are a fair sample, always the same."""
 
 

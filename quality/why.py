@@ -1,14 +1,15 @@
 """The story of one sample: what it is, what was measured, which rule said what, and where that came from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from manifests import Lake
-from manifests.connection import id_literal, quote
+from manifests.connection import id_literal, identifier, quote
 from manifests.errors import UsageError
+from manifests.few import FEW, copy_few, few_rows_sql
 from manifests.tables import signal_table
 from manifests.wide import (
     DUPLICATE_COLUMNS,
@@ -19,7 +20,6 @@ from manifests.wide import (
     CurrentOperator,
     current_operators,
     wide_columns,
-    wide_rows_sql,
 )
 from quality.balance import place_notes
 from quality.percentiles import percentiles
@@ -68,7 +68,9 @@ def why(lake: Lake, name: str, places: bool = True) -> Story:
 
 def _story(lake: Lake, name: str, with_places: bool) -> Story:
     sample_id = find_sample(lake, name)
-    rows = wide_rows_sql(lake.connection, [sample_id], *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules")
+    operators = current_operators(lake.connection)
+    copy_few(lake.connection, operators, [sample_id], "columns")
+    rows = few_rows_sql(operators, *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules")
     # As text: pyarrow would import pandas to give a time.
     row = lake.rows(f"SELECT * REPLACE (strftime(ingested_at, '{TIME}') AS ingested_at) FROM ({rows})")
     if not row:
@@ -78,7 +80,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
     signals: dict[str, dict[str, Any]] = {}
     places: dict[str, dict[str, float]] = {}
     lineage: list[dict[str, Any]] = []
-    for operator, signal, run in measured(lake, wide):
+    for operator, signal, run in measured(lake, operators, wide):
         if signal is None:
             lineage.append({"operator": operator.name, "state": "not measured"})
             continue
@@ -95,7 +97,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
                 **{c: run.get(c) for c in ("run_started", "host", "engine")},
             }
         )
-    same = duplicates(lake, wide["duplicate_group"]) if wide["duplicate_group"] else ()
+    same = duplicates(lake, operators, wide["duplicate_group"]) if wide["duplicate_group"] else ()
     facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
     return Story(
         facts,
@@ -146,24 +148,22 @@ def labels(lake: Lake, sample_id: str) -> tuple[dict[str, Any], ...]:
     )
 
 
-def measured(lake: Lake, wide: Mapping[str, Any]) -> list[tuple[CurrentOperator, Mapping[str, Any] | None, Mapping[str, Any]]]:
-    """Every operator with its row for this sample (None: not measured) and the run that measured it."""
-    operators = current_operators(lake.connection)
+def measured(
+    lake: Lake, operators: Sequence[CurrentOperator], wide: Mapping[str, Any]
+) -> list[tuple[CurrentOperator, Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """Every operator with its row for this sample (None: not measured) and the run that measured it; after `copy_few`."""
     rows = []
-    for operator in operators:  # one by one: a join of them all takes longer, as each table is read by its key alone
-        found = lake.rows(
-            f"""SELECT * FROM {signal_table(operator.name)}
-            WHERE key = {id_literal(wide[KEY_COLUMN[operator.keyed_by]])} AND fingerprint = {quote(operator.fingerprint)}"""
-        )
+    for operator in operators:
+        key = id_literal(wide[KEY_COLUMN[operator.keyed_by]])
+        found = lake.rows(f"SELECT * FROM {identifier(FEW + signal_table(operator.name))} WHERE key = {key}")
         rows.append(found[0] if found else None)
     runs = lake.rows(f"SELECT run_id, strftime(started_at, '{TIME}') AS run_started, host, engine FROM runs")
     by_id = {run["run_id"]: run for run in runs}
     return [(o, row, by_id.get(row["run_id"], {}) if row else {}) for o, row in zip(operators, rows, strict=True)]
 
 
-def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
+def duplicates(lake: Lake, operators: Sequence[CurrentOperator], group: str) -> list[dict[str, Any]]:
     """The members of a duplicate group, the kept one first; of a large group the first by key."""
-    operators = current_operators(lake.connection)
     # Looked up table by table, copies of copies last: a filter on ``wide`` would join it all.
     kept = id_literal(group)
     members = f"SELECT {kept} AS id"
@@ -177,7 +177,8 @@ def duplicates(lake: Lake, group: str) -> list[dict[str, Any]]:
     )
     shown = wide_columns(operators)
     columns = ", ".join(["sample_id, source, key, width, height, duplicate_kind, is_duplicate", *(c for c in EVIDENCE if c in shown)])
-    rows = wide_rows_sql(lake.connection, [row["id"] for row in found], columns, "duplicate_group")
+    copy_few(lake.connection, operators, [row["id"] for row in found], columns, "duplicate_group")
+    rows = few_rows_sql(operators, columns, "duplicate_group")
     return lake.rows(f"SELECT {columns} FROM ({rows}) WHERE duplicate_group = {kept} ORDER BY is_duplicate, key")
 
 

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from manifests import create_lake, open_lake
+from manifests.few import copy_few, few_rows_sql
 from manifests.tables import FORMAT_VERSION
 from manifests.upkeep import collect_garbage
-from manifests.wide import narrow, wide_rows_sql
+from manifests.wide import current_operators, narrow
 from pipelines import measure as measuring
 from pipelines import run as running
 from pipelines.progress import Reporter
@@ -87,11 +88,13 @@ def test_narrow_shows_what_wide_shows(ran: Path) -> None:
 def test_rows_looked_up_by_key_are_those_of_wide(ran: Path) -> None:
     with open_lake(ran / "lake") as lake:
         whole = lake.rows("SELECT * FROM wide ORDER BY sample_id")
+        operators = current_operators(lake.connection)
         for row in whole:
-            assert lake.rows(wide_rows_sql(lake.connection, [str(row["sample_id"])], "columns")) == [row]
+            copy_few(lake.connection, operators, [str(row["sample_id"])], "columns")
+            assert lake.rows(few_rows_sql(operators, "columns")) == [row]
             assert why(lake, str(row["sample_id"])).sample["error"] == row["error"]
-        many = wide_rows_sql(lake.connection, [str(row["sample_id"]) for row in whole], "columns")
-        assert lake.rows(f"SELECT * FROM ({many}) ORDER BY sample_id") == whole
+        copy_few(lake.connection, operators, [str(row["sample_id"]) for row in whole], "columns")
+        assert lake.rows(f"SELECT * FROM ({few_rows_sql(operators, 'columns')}) ORDER BY sample_id") == whole
 
 
 def test_why_shows_every_member_of_a_duplicate_group(ran: Path) -> None:

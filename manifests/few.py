@@ -1,0 +1,52 @@
+"""All that the manifest has of a few samples, as small tables beside it.
+
+DuckDB cannot skip a part of a Parquet file by the bounds of a UUID, so whoever looks up a row reads the keys of the whole table,
+16 bytes each. A question about one sample needs some rows twice or three times, so each table is read once, into memory.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from manifests.connection import id_list, identifier, quote
+from manifests.tables import samples_sql, signal_table
+from manifests.wide import EXACT, FOLLOWS, KEY_COLUMN, KINDS, LAST_RECIPE, NEAR, CurrentOperator, used_operators, wide_sql, words_of
+
+FEW = "few_"
+"""How the names of these tables begin: ``few_refs`` has rows of ``refs``."""
+FEW_SAMPLES = f"({samples_sql('few_refs', 'few_media')})"
+
+
+def copy_few(connection: duckdb.DuckDBPyConnection, operators: Sequence[CurrentOperator], sample_ids: Iterable[str], *texts: str) -> None:
+    """Make ``few_refs``, ``few_media``, ``few_tiers`` and ``few_signal_*`` with the rows of these samples, in place of those of the call
+    before. Of the tables for signals and tiers only those that columns named in these pieces of SQL need."""
+    words = words_of(*texts)
+    ids = list(sample_ids)
+    _copy(connection, "refs", f"sample_id IN {id_list(ids)}")
+    _copy(connection, "media", f"ref_hash IN {id_list(_column(connection, 'ref_hash', 'few_refs'))}")
+    if words is None or words & {"tier", "failed_rules"}:
+        _copy(connection, "tiers", f"recipe = ({LAST_RECIPE}) AND sample_id IN {id_list(ids)}")
+    keys = {kind: _column(connection, column, FEW_SAMPLES) for kind, column in KEY_COLUMN.items()}
+    names = used_operators(operators, words)
+    names = {o.name for o in operators} if words is None or "error" in words else names
+    kept = list(keys["sample"])  # with what these are copies of, as an operator may have looked at that instead
+    for operator in sorted(operators, key=lambda o: list(KINDS).index(o.name) if o.name in KINDS else 0):
+        if operator.name in names:
+            wanted = kept if operator.name in FOLLOWS else keys[operator.keyed_by]
+            table = signal_table(operator.name)
+            _copy(connection, table, f"key IN {id_list(wanted)} AND fingerprint = {quote(operator.fingerprint)}")
+            if operator.name in (EXACT, NEAR):
+                kept += _column(connection, f"{KINDS[operator.name][1]}_duplicate_of", FEW + table)
+
+
+def few_rows_sql(operators: Sequence[CurrentOperator], *texts: str) -> str:
+    """SQL of the rows that ``wide`` has for the samples of `copy_few`, with the columns of `manifests.wide.narrow`."""
+    return wide_sql(operators, words_of(*texts), FEW_SAMPLES, FEW)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: str, condition: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(FEW + table)} AS SELECT * FROM {identifier(table)} WHERE {condition}")
+
+
+def _column(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> list[object]:
+    return [value for (value,) in connection.execute(f"SELECT {column} FROM {relation}").fetchall()]
