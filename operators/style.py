@@ -43,7 +43,7 @@ class Style:
     batch_size: int = 16
     weights: str = ""
 
-    name, version = "style", "1"
+    name, version = "style", "2"
     scope: ClassVar[Scope] = "batch"
     reads = Reads(columns=("image_embedding",))
     adds = pa.schema(
@@ -51,6 +51,7 @@ class Style:
             field("style", pa.string(), f"the likeliest of {', '.join(STYLES)}"),
             field("style_score", pa.float32(), "its probability", "0-1"),
             field("style_scores", pa.list_(pa.float32()), f"probabilities of {', '.join(STYLES)}, in this order", "0-1"),
+            field("photo_share", pa.float32(), "probability that it is a photo", "0-1"),
         ]
     )
 
@@ -80,6 +81,7 @@ class Style:
                 "style": at_places(known.take(pa.array(which)), places, len(batch)),
                 "style_score": spread(shares.max(axis=1), places, len(batch), pa.float32()),
                 "style_scores": lists(shares, places, len(batch)),
+                "photo_share": spread(shares[:, STYLES.index("photo")], places, len(batch), pa.float32()),
             }
 
         return run

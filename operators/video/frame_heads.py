@@ -129,9 +129,8 @@ class VideoStyle:
             if not vectors:
                 return {}
             found = run(as_pictures(vectors))
-            shares: list[Any] = found["style_scores"].to_pylist()
-            photo = [scores[STYLES.index("photo")] for scores in shares]
-            return {"video_style": Counter(found["style"].to_pylist()).most_common(1)[0][0], "video_photo_share": sum(photo) / len(photo)}
+            shares: list[Any] = found["photo_share"].to_pylist()
+            return {"video_style": Counter(found["style"].to_pylist()).most_common(1)[0][0], "video_photo_share": sum(shares) / len(shares)}
 
         return per_row(self.adds, measure)
 

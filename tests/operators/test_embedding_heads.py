@@ -236,11 +236,13 @@ def test_heads_on_real_embeddings(operator: Any, embedded: pa.Table, aesthetic_h
 
 def test_style_is_a_distribution(embedded: pa.Table) -> None:
     got = Style().open()(Batch(embedded, []))
-    for style, score, scores in zip(*(got[name].to_pylist()[:3] for name in ("style", "style_score", "style_scores")), strict=True):
+    columns = ("style", "style_score", "style_scores", "photo_share")
+    for style, score, scores, photo in zip(*(got[name].to_pylist()[:3] for name in columns), strict=True):
         assert len(scores) == len(STYLES)
         assert sum(scores) == pytest.approx(1, abs=1e-5)
         assert STYLES[scores.index(max(scores))] == style
         assert max(scores) == score
+        assert scores[STYLES.index("photo")] == photo
 
 
 def test_concept_depends_on_the_names(embedded: pa.Table) -> None:

@@ -187,6 +187,7 @@ def test_what_measured_a_signal(scored):
 
 GOOD = {
     "style": "photo",
+    "photo_share": 0.9,
     "aigc_strength": "none",
     "aesthetic": 5.5,
     "over_smooth": 0.1,
@@ -221,7 +222,8 @@ def test_what_aigc_presets_let_through(scored, name):
     assert verdict(scored, name, aigc_strength="weak")
     for signal, value in BAD.items():
         assert not verdict(scored, name, **{signal: value})
-        assert verdict(scored, name, style="anime", **{signal: value})
+        assert verdict(scored, name, style="anime", photo_share=0.05, **{signal: value})
+    assert not verdict(scored, name, style="anime", photo_share=0.2, aigc_strength="proof")  # perhaps a photograph
     assert verdict(scored, "npr-friendly", style="anime", aesthetic=4.0) is False
     assert verdict(scored, "photo-strict", style="anime", aesthetic=4.0) is True
 
