@@ -1,5 +1,6 @@
 """Pixels of decoded frames: upright sRGB at the size a view asks for, and the small copies that measures of every frame use."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,30 +81,39 @@ def _within(info: VideoInfo, side: int) -> tuple[int, int]:
 
 
 class SmallFrame:
-    """One frame as every-frame measures see it. ``time_s`` counts from the start of the clip, ``index`` from 0."""
+    """One frame as every-frame measures see it. ``time_s`` counts from the start of the clip, ``index`` from 0; ``frame``: PyAV's."""
 
-    __slots__ = ("_bgr", "_converter", "_frame", "_gray", "index", "time_s")
+    __slots__ = ("_bgr", "_converter", "_gray", "_tiny", "frame", "index", "time_s")
 
     def __init__(self, frame: Any, converter: Converter, index: int, time_s: float) -> None:
-        self._frame, self._converter, self.index, self.time_s = frame, converter, index, time_s
+        self.frame, self._converter, self.index, self.time_s = frame, converter, index, time_s
         self._bgr: UInt8 | None = None
+        self._tiny: UInt8 | None = None
         self._gray: UInt8 | None = None
+
+    def settle(self, pictures: Collection[str]) -> None:
+        """Make these of the properties below now and let go of the frame."""
+        for name in pictures:
+            getattr(self, name)
+        self.frame = None
 
     @property
     def bgr(self) -> UInt8:
         """(h, w, 3), longer side at most `COLOUR_SIDE`."""
         if self._bgr is None:
-            self._bgr = self._converter.bgr_small(self._frame, COLOUR_SIDE)
+            self._bgr = self._converter.bgr_small(self.frame, COLOUR_SIDE)
         return self._bgr
 
     @property
     def bgr_tiny(self) -> UInt8:
-        """(h, w, 3), longer side at most `TRACK_SIDE`. Made anew at each call: one view reads it."""
-        return self._converter.bgr_small(self._frame, TRACK_SIDE)
+        """(h, w, 3), longer side at most `TRACK_SIDE`."""
+        if self._tiny is None:
+            self._tiny = self._converter.bgr_small(self.frame, TRACK_SIDE)
+        return self._tiny
 
     @property
     def gray(self) -> UInt8:
         """Luma, (h, w), longer side at most `GRAY_SIDE`."""
         if self._gray is None:
-            self._gray = self._converter.gray_small(self._frame)
+            self._gray = self._converter.gray_small(self.frame)
         return self._gray

@@ -13,6 +13,7 @@ class HashCuts:
     threshold: float
     min_frames: int
     rough: ClassVar[bool] = True
+    picture: ClassVar[str] = "bgr"
 
     def start(self, info: Any) -> "_Gathering":
         return _Gathering(self, info.fps or 25.0)

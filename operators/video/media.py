@@ -1,8 +1,8 @@
 """The one place that decodes videos: a file and a span in, views out, every frame decoded once for all views of a pass."""
 
 import bisect
-from collections.abc import Callable, Collection
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from operators.video.ahead import ahead
 from operators.video.frames import Converter, Sampled, SmallFrame, UInt8
 from operators.video.probe import VideoInfo, opened, probe
 from operators.video.source import VideoFile
+from operators.video.stretches import NotSplitError, Stretches
 from operators.video.walk import LIMITS, Deadline, Limits, Walk
 
 SEEK_SECONDS = 60.0
@@ -120,25 +121,39 @@ class VideoMedia:
                     self._known.update(dict.fromkeys((*some, *pictures, DECODED), error))
 
     def _run(self, folds: list[Any], sampled: list[Frames], rough: bool) -> None:
-        info = self.info
+        pictures = {getattr(view, "picture", "") for view in folds}
+        # Clips are many, and keep the processors busy as they are.
+        if rough and all(pictures) and self._threads > 1 and not self.span:
+            stretches = Stretches(self.file, self.info, self._deadline(), self._threads, pictures)
+            with suppress(NotSplitError), closing(iter(stretches)) as split:
+                self._look(stretches, split, folds, [])
+                return
+        walk = Walk(self.file, self.info, self.span, self._deadline(), self._threads, rough=rough)
+        # Of a whole file the next frames are decoded while these are looked at.
+        with closing(ahead(walk, FRAMES_AHEAD) if self._threads > 1 else iter(walk)) as frames:
+            self._look(walk, self._small(frames), folds, sampled)
+
+    def _small(self, frames: Iterable[tuple[Any, float]]) -> Iterator[SmallFrame]:
+        converter, start = Converter(self.info), self._start_s
+        for index, (frame, time_s) in enumerate(frames):
+            yield SmallFrame(frame, converter, index, time_s - start)
+
+    def _look(self, walk: Walk | Stretches, frames: Iterable[SmallFrame], folds: list[Any], sampled: list[Frames]) -> None:
+        """Show the frames of a walk to all views, and remember what these say."""
+        info, start = self.info, self._start_s
         converter = Converter(info)
         gathers: dict[Any, Gather] = {view: view.start(info) for view in folds}
         failed: dict[Any, MediaError] = {}
         pickers = {view: Picker(view, self.duration_s) for view in sampled}
-        start = self.span[0] if self.span else info.start_s
-        walk = Walk(self.file, info, self.span, self._deadline(), self._threads, rough=rough)
-        # Of a whole file the next frames are decoded while these are looked at; clips are many, and keep the processors busy as they are.
-        with closing(ahead(walk, FRAMES_AHEAD) if self._threads > 1 else iter(walk)) as frames:
-            for index, (frame, time_s) in enumerate(frames):
-                small = SmallFrame(frame, converter, index, time_s - start)
-                for view, gather in gathers.items():
-                    if view not in failed:
-                        try:
-                            gather.add(small)
-                        except Exception as error:  # whatever one measure raises must not cost the others
-                            failed[view] = MediaError(f"{type(error).__name__}: {error}")
-                for picker in pickers.values():
-                    picker.add(frame, time_s - start, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
+        for small in frames:
+            for view, gather in gathers.items():
+                if view not in failed:
+                    try:
+                        gather.add(small)
+                    except Exception as error:  # whatever one measure raises must not cost the others
+                        failed[view] = MediaError(f"{type(error).__name__}: {error}")
+            for picker in pickers.values():
+                picker.add(small.frame, small.time_s, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
         if walk.count < (1 if self.span else 2):
             what = "a single frame, a picture and not a video" if walk.count else f"no frame can be decoded{walk.why}"
             raise MediaError(what)
@@ -151,6 +166,10 @@ class VideoMedia:
         for view, picker in pickers.items():
             times, pixels = picker.finish()
             self._known[view] = Sampled(tuple(t + start for t in times), pixels, info)
+
+    @property
+    def _start_s(self) -> float:
+        return self.span[0] if self.span else self.info.start_s
 
     def _sought(self, view: Frames) -> Sampled:
         """Frames of a long clip, each sought from the key frame before it."""

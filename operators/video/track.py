@@ -31,6 +31,7 @@ class Track:
     """The view whose data is a `FrameTrack`."""
 
     rough: ClassVar[bool] = True
+    picture: ClassVar[str] = "bgr_tiny"
 
     def start(self, info: Any) -> "_Tracking":
         return _Tracking()

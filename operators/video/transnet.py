@@ -25,6 +25,7 @@ class TransNetFrames:
     """The view whose data is the network's probability, for every frame, that it is the last before a transition or lies in one."""
 
     rough: ClassVar[bool] = True
+    picture: ClassVar[str] = "bgr"
 
     def start(self, info: Any) -> "_Predicting":
         return _Predicting()

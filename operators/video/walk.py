@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,8 @@ class Walk:
     """The frames of a span with their times, in order; damage is stepped over and counted.
 
     ``covering``: begin with the frame that is shown at the span's start, else with the first that starts in it.
-    ``rough``: frames that no other frame is made from are not deblocked.
+    ``rough``: frames that no other frame is made from are not deblocked. ``source``: the container and the stream, opened before, with
+    their `decoder`; they stay open. ``odd``: counts frames without a time, or whose time is not after the one before.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Walk:
         threads: int,
         covering: bool = False,
         rough: bool = False,
+        source: tuple[Any, Any] | None = None,
     ) -> None:
         self.file, self.info, self.span, self.covering, self.rough = file, info, span, covering, rough
-        self.deadline, self.threads = deadline, threads
-        self.count, self.end_s, self.bad, self.stopped, self._why = 0, 0.0, 0, "", ""
+        self.deadline, self.threads, self._source = deadline, threads, source
+        self.count, self.end_s, self.bad, self.odd, self.stopped, self._why = 0, 0.0, 0, 0, "", ""
         self._frames = self._walk()
 
     def __iter__(self) -> Generator[tuple[Any, float], None, None]:
@@ -85,11 +87,15 @@ class Walk:
             said.append(f"the container is damaged at {self.end_s:.1f} s ({self.stopped})")
         elif self.bad:
             said.append(f"{self.bad} packets cannot be decoded ({self._why})")
-        stated = self.info.duration_s
-        read = self.end_s - self.info.start_s
-        if self.span is None and stated and read < stated - max(0.5, 0.02 * stated):
-            said.insert(0, f"truncated: {read:.1f} of {stated:.1f} s can be read")
+        if self.span is None and self.truncated:
+            said.insert(0, f"truncated: {self.end_s - self.info.start_s:.1f} of {self.info.duration_s:.1f} s can be read")
         return "; ".join(said) or None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a walk to the end of the file ended much earlier than the file says."""
+        stated = self.info.duration_s
+        return self.end_s - self.info.start_s < stated - max(0.5, 0.02 * stated)
 
     def _walk(self) -> Generator[tuple[Any, float], None, None]:
         half = self.info.tick / 2
@@ -99,6 +105,7 @@ class Walk:
         held: tuple[Any, float] | None = None
         for frame, at in self._decoded(begin):
             if last is not None and at <= last + half / 2:
+                self.odd += 1
                 continue  # a timestamp that repeats or runs backwards: the frame is not shown
             if at >= end - half:
                 break
@@ -138,19 +145,12 @@ class Walk:
     def _decoded(self, begin: float) -> Iterator[tuple[Any, float]]:
         import av
 
-        with opened(self.file) as container:
-            stream = container.streams.best("video")
-            if stream is None:
-                raise MediaError("no video track")
-            # Frame threads cost memory and a late start: for whole files only.
-            stream.thread_type = "AUTO" if self.threads > 1 else "NONE"
-            stream.codec_context.thread_count = self.threads
-            if self.rough:  # of all frames would be cheaper still, but moves two borderline cuts of PySceneDetect's published lists
-                stream.codec_context.options = {"skip_loop_filter": "noref"}
-            for other in container.streams:
-                if other is not stream:
-                    with suppress(AttributeError, ValueError):
-                        other.discard = "all"
+        with ExitStack() as files:
+            if self._source:
+                container, stream = self._source
+            else:
+                container = files.enter_context(opened(self.file))
+                stream = decoder(container, self.threads, self.rough)
             base, number = float(stream.time_base), 0
             late = begin > self.info.start_s + self.info.tick
             packets = self._sought(container, stream, begin) if late else container.demux(stream)
@@ -173,6 +173,24 @@ class Walk:
                 for frame in frames:
                     self.deadline.check(progress=True)
                     stamp = frame.pts if frame.pts is not None else frame.dts
+                    self.odd += stamp is None
                     at = stamp * base if stamp is not None else self.info.start_s + number / (self.info.fps or 25)
                     number += 1
                     yield frame, at
+
+
+def decoder(container: Any, threads: int, rough: bool = False) -> Any:
+    """The video stream of a container just opened, set up to be decoded alone. Raises `MediaError` where there is none."""
+    stream = container.streams.best("video")
+    if stream is None:
+        raise MediaError("no video track")
+    # Frame threads cost memory and a late start: for whole files only.
+    stream.thread_type = "AUTO" if threads > 1 else "NONE"
+    stream.codec_context.thread_count = threads
+    if rough:  # of all frames would be cheaper still, but moves two borderline cuts of PySceneDetect's published lists
+        stream.codec_context.options = {"skip_loop_filter": "noref"}
+    for other in container.streams:
+        if other is not stream:
+            with suppress(AttributeError, ValueError):
+                other.discard = "all"
+    return stream
