@@ -42,9 +42,12 @@ class Transition:
 
 @dataclass(frozen=True)
 class _Ramp:
+    """``window``: the frames whose pictures it lies between."""
+
     first: int
     last: int
     residual: float
+    window: tuple[int, int]
 
 
 def transitions(track: FrameTrack, cuts: list[int], fps: float, flashes: bool, gradual: bool) -> list[Transition]:
@@ -96,17 +99,20 @@ def flash_end(track: FrameTrack, cut: int, fps: float) -> int:
     """
     first = max(cut - 2, 0)
     stop = min(len(track), cut + round(FLASH_S * fps) + 1)
-    before = track.thumbs[first].astype(np.float32).ravel()
-    after = track.thumbs[cut:stop].reshape(stop - cut, -1).astype(np.float32)
-    if len(after) < 3:
+    if stop - cut < 3:
         return 0
-    level, ground = after.mean(axis=1), float(before.mean())
-    peak = int(level[: max(3, round(0.16 * fps))].argmax())
+    before = track.thumbs[first].astype(np.float32).ravel()
+    pictures = track.thumbs[cut:stop].reshape(stop - cut, -1)
+    soon = pictures[: max(3, round(0.16 * fps))].astype(np.float32)
+    level, ground = soon.mean(axis=1), float(before.mean())
+    peak = int(level.argmax())
     height = float(level[peak]) - ground
-    lighter = float(((after[peak] > before + 6) | (before >= 225)).mean())  # what is white gets no whiter
-    darker = float((after[peak] < before - 6).mean())
+    lighter = float(((soon[peak] > before + 6) | (before >= 225)).mean())  # what is white gets no whiter
+    darker = float((soon[peak] < before - 6).mean())
     if height < 8 or lighter < 0.8 or darker > 0.08:
-        return _dark_end(before, after, cut, fps)
+        return _dark_end(before, pictures[: round(0.2 * fps) + 2].astype(np.float32), cut)
+    after = pictures.astype(np.float32)
+    level = after.mean(axis=1)
     gone = np.flatnonzero(level[peak:] <= ground + 0.3 * height)
     end = peak + int(gone[0] if len(gone) else level[peak:].argmin())
     if len(gone) and end / fps <= SHORT_S:
@@ -129,12 +135,15 @@ def _lit_otherwise(track: FrameTrack, cut: int) -> bool:
     return correlation(before, after) >= 0.95 and min(lighter, darker) <= 0.05
 
 
-def _dark_end(before: Floats, after: Floats, cut: int, fps: float) -> int:
-    """The same for a picture that goes dark for an instant."""
-    for back in range(1, min(len(after), round(0.2 * fps) + 2)):
+def _dark_end(before: Floats, after: Floats, cut: int) -> int:
+    """The same for a picture that goes dark for an instant, which ends within the pictures ``after``."""
+    darker = (after < before - 8).mean(axis=1)
+    if darker.max() < 0.3:
+        return 0
+    for back in range(1, len(after)):
         if alike(before, after[back]):
-            darker, lighter = (after[:back] < before - 8).mean(axis=1), (after[:back] > before + 8).mean(axis=1)
-            return cut + back + 2 if darker.max() >= 0.3 and lighter.max() <= 0.2 else 0
+            lighter = (after[:back] > before + 8).mean(axis=1)
+            return cut + back + 2 if darker[:back].max() >= 0.3 and lighter.max() <= 0.2 else 0
     return 0
 
 
@@ -229,7 +238,8 @@ def _ramps(track: FrameTrack, fps: float) -> list[_Ramp]:
     found.sort(key=lambda r: r.residual)
     best: list[_Ramp] = []
     for ramp in found:
-        if not any(ramp.first < other.last and other.first < ramp.last for other in best):
+        taken = any(ramp.first < other.last and other.first < ramp.last for other in best)
+        if not taken and not _moved(*(track.thumbs[i] for i in ramp.window)):  # the dearest test, so only of those that would be kept
             best.append(ramp)
     return sorted(best, key=lambda r: r.first)
 
@@ -247,18 +257,18 @@ def _fit(track: FrameTrack, middle: int, half: int, distance: float) -> _Ramp | 
     """The ramp between the pictures ``half`` frames before and after ``middle``, if there is one; ``distance``: how far these are apart."""
     import cv2
 
-    window = track.thumbs[middle - half : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
-    a, b = window[0], window[-1]
-    step = b - a
-    progress = (window - a) @ step / float(step @ step)
+    start = middle - half
+    window = track.thumbs[start : middle + half + 1].reshape(2 * half + 1, -1).astype(np.float32)
+    step = window[-1] - window[0]
+    along = window @ step
+    progress = (along - along[0]) / float(step @ step)
     inside = np.flatnonzero((progress > 0.06) & (progress < 0.94))
     if len(inside) < 4 or inside[-1] - inside[0] + 1 > len(inside) + 2:
         return None
     moves = np.diff(progress[inside[0] - 1 : inside[-1] + 2]) if inside[0] else np.diff(progress[: inside[-1] + 2])
     if moves.min() < -0.04 or moves.max() > 0.4:
         return None
-    seen, on_line = window[inside], a + progress[inside, None] * step
+    seen, share = window[inside], progress[inside]
+    on_line = np.stack([1 - share, share], axis=1) @ window[[0, -1]]
     residual = cv2.norm(seen, on_line, cv2.NORM_L1) / seen.size / distance
-    if residual > 0.22 or _moved(track.thumbs[middle - half], track.thumbs[middle + half]):
-        return None
-    return _Ramp(middle - half + int(inside[0]), middle - half + int(inside[-1]) + 1, residual)
+    return _Ramp(start + int(inside[0]), start + int(inside[-1]) + 1, residual, (start, middle + half)) if residual <= 0.22 else None
