@@ -69,7 +69,7 @@ class Stretches:
             raise NotSplitError
 
     def _begins(self) -> Iterator[float]:
-        """When all stretches but the first begin: times of key frames, and a quarter of a tick, so that no seek misses one."""
+        """When all stretches but the first begin: times of key frames."""
         import av
 
         info = self.info
@@ -89,7 +89,7 @@ class Stretches:
                 at = packet.pts * info.tick
                 if at > last + info.tick:
                     last = at
-                    yield at + info.tick / 4
+                    yield at
                 if target - last > LONGEST_FRAMES / info.fps:
                     raise NotSplitError
         if last == info.start_s:
@@ -110,7 +110,7 @@ class Stretches:
             if self._unwanted.is_set():
                 break
             # A key frame of another type is only a place from which on the picture mends itself.
-            if not made and span[0] > info.start_s and (at > span[0] + info.tick / 4 or frame.pict_type != PictureType.I):
+            if not made and span[0] > info.start_s and (at > span[0] + info.tick / 2 or frame.pict_type != PictureType.I):
                 raise NotSplitError
             small = SmallFrame(frame, converter, 0, at - info.start_s)
             small.settle(self.pictures)

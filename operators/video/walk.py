@@ -129,16 +129,19 @@ class Walk:
         return frame, at
 
     def _sought(self, container: Any, stream: Any, begin: float) -> Iterator[Any]:
-        """The packets from a key frame on that is not after ``begin``. MPEG streams have no index: a seek may end anywhere before it."""
+        """The packets from a key frame on that is not after ``begin``. A seek may miss it: MPEG streams have no index, and ffmpeg goes by the
+        time at which a frame is decoded, which is before it is shown."""
         import av
 
-        for back in (*BACK_S, begin - self.info.start_s + max(BACK_S)):
+        start = self.info.start_s
+        # Before the start FLV cannot seek; of a file without an index that is the only sure place.
+        for target in (*(max(start, begin - back) for back in BACK_S), start - max(BACK_S)):
             with suppress(av.FFmpegError):
-                container.seek(int((begin - back) / stream.time_base), stream=stream, backward=True)
+                container.seek(round(target / stream.time_base), stream=stream, backward=True)
             packets: Iterator[Any] = container.demux(stream)
             with suppress(StopIteration, av.FFmpegError, OSError, ValueError):
                 first = next(packets)
-                if first.is_keyframe:
+                if first.is_keyframe and (first.pts is None or first.pts * self.info.tick < begin + self.info.tick / 2):
                     return itertools.chain([first], packets)
         return packets  # whatever comes after the last seek
 
