@@ -97,6 +97,10 @@ class SmallFrame:
             getattr(self, name)
         self.frame = None
 
+    def rgb(self, min_side: int) -> UInt8:
+        """As `operators.base.Frames` says. Made anew at each call."""
+        return self._converter.rgb(self.frame, min_side)
+
     @property
     def bgr(self) -> UInt8:
         """(h, w, 3), longer side at most `COLOUR_SIDE`."""

@@ -141,7 +141,6 @@ class VideoMedia:
     def _look(self, walk: Walk | Stretches, frames: Iterable[SmallFrame], folds: list[Any], sampled: list[Frames]) -> None:
         """Show the frames of a walk to all views, and remember what these say."""
         info, start = self.info, self._start_s
-        converter = Converter(info)
         gathers: dict[Any, Gather] = {view: view.start(info) for view in folds}
         failed: dict[Any, MediaError] = {}
         pickers = {view: Picker(view, self.duration_s) for view in sampled}
@@ -153,7 +152,7 @@ class VideoMedia:
                     except Exception as error:  # whatever one measure raises must not cost the others
                         failed[view] = MediaError(f"{type(error).__name__}: {error}")
             for picker in pickers.values():
-                picker.add(small.frame, small.time_s, lambda f, v=picker.view: converter.rgb(f, v.min_side))  # type: ignore[misc]
+                picker.add(small)
         if walk.count < (1 if self.span else 2):
             what = "a single frame, a picture and not a video" if walk.count else f"no frame can be decoded{walk.why}"
             raise MediaError(what)
@@ -204,25 +203,25 @@ class Picker:
         self.view = view
         self._targets = middles(view.count, duration_s) if duration_s > 0 else []
         self._next = 0
-        self._before: tuple[Any, float] | None = None
+        self._before: SmallFrame | None = None
         self._kept: list[tuple[float, UInt8]] = []
-        self._convert: Callable[[Any], UInt8] | None = None
 
-    def add(self, frame: Any, time_s: float, convert: Callable[[Any], UInt8]) -> None:
-        self._convert = convert
-        if self._before is not None:
-            self._take(until=time_s)
-        self._before = (frame, time_s)
+    def add(self, small: SmallFrame) -> None:
+        self._take(until=small.time_s)
+        self._before = small
 
     def _take(self, until: float) -> None:
         """Keep the frame before if it is shown at a target before ``until``."""
         passed = bisect.bisect_left(self._targets, until - 1e-6, lo=self._next)
-        if passed > self._next and self._before is not None and self._convert is not None:
+        if passed > self._next and self._before is not None:
             self._next = passed
-            self._kept.append((self._before[1], self._convert(self._before[0])))
+            self._keep(self._before)
+
+    def _keep(self, small: SmallFrame) -> None:
+        self._kept.append((small.time_s, small.rgb(self.view.min_side)))
 
     def finish(self) -> tuple[list[float], tuple[UInt8, ...]]:
         self._take(until=float("inf"))
-        if not self._kept and self._before is not None and self._convert is not None:
-            self._kept.append((self._before[1], self._convert(self._before[0])))
+        if not self._kept and self._before is not None:
+            self._keep(self._before)
         return [t for t, _ in self._kept], tuple(p for _, p in self._kept)

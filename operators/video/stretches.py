@@ -23,7 +23,7 @@ STRETCH_FRAMES = 128
 """Length of a stretch where key frames are near enough."""
 LONGEST_FRAMES = 640
 """More are not kept: at 160 pixels these take 28 MB, and there are two stretches more than decoders."""
-MOST_DECODERS = 4
+MOST_DECODERS = 8
 
 
 class NotSplitError(Exception):

@@ -129,8 +129,8 @@ class Walk:
         return frame, at
 
     def _sought(self, container: Any, stream: Any, begin: float) -> Iterator[Any]:
-        """The packets from a key frame on that is not after ``begin``. A seek may miss it: MPEG streams have no index, and ffmpeg goes by the
-        time at which a frame is decoded, which is before it is shown."""
+        """The packets from a key frame on that is not after ``begin``. A seek may miss it: MPEG streams have no index, and times of
+        decoding, by which ffmpeg seeks in some containers, are before those of showing."""
         import av
 
         start = self.info.start_s
