@@ -90,8 +90,6 @@ class Stretches:
                 if at > last + info.tick:
                     last = at
                     yield at
-                if target - last > LONGEST_FRAMES / info.fps:
-                    raise NotSplitError
         if last == info.start_s:
             raise NotSplitError
 
@@ -107,8 +105,8 @@ class Stretches:
         converter = Converter(info)  # belongs to one thread at a time
         walk = Walk(self.file, info, span, self.deadline, 1, rough=True, source=source)
         for frame, at in walk:
-            if self._unwanted.is_set():
-                break
+            if self._unwanted.is_set() or len(made) == LONGEST_FRAMES:
+                raise NotSplitError
             # A key frame of another type is only a place from which on the picture mends itself.
             if not made and span[0] > info.start_s and (at > span[0] + info.tick / 2 or frame.pict_type != PictureType.I):
                 raise NotSplitError

@@ -75,10 +75,11 @@ def test_frames_are_those_of_one_decoder(tags: dict[str, object]) -> None:
     [
         {"format": "mpegts"},
         {"options": {"g": "1000"}},
+        {"options": {"g": "70", "sc_threshold": "0"}},
         {"options": X264 | {"x264-params": "intra-refresh=1:keyint=12"}, "format": "matroska"},
         {"count": 15},
     ],
-    ids=["no index", "one key frame", "no picture begins anew", "short"],
+    ids=["no index", "one key frame", "long stretches", "no picture begins anew", "short"],
 )
 def test_what_is_not_split(tags: dict[str, object]) -> None:
     with pytest.raises(NotSplitError):
