@@ -18,6 +18,7 @@ from operators.base import Pixels
 from operators.media import Media
 
 STRENGTHS = (1, 2, 3)
+BLANK = 4  # levels of deviation: on a picture of one colour nothing can be planted
 UInt8 = np.ndarray
 
 
@@ -30,7 +31,8 @@ def photographs(more: Path | None = None) -> Iterator[tuple[str, UInt8]]:
             pixels = np.asarray(Media(path.read_bytes()).view(Pixels()))
         except MediaError:
             continue
-        if min(pixels.shape[:2]) >= 128 and "screenshot" not in path.name:  # those of the matched set were resampled
+        # The screenshots of the matched set were resampled.
+        if min(pixels.shape[:2]) >= 128 and pixels.std() >= BLANK and "screenshot" not in path.name:
             yield str(path.relative_to(DATA) if path.is_relative_to(DATA) else path.relative_to(more or path)), middle(pixels)
     yield from packaged()
 

@@ -142,10 +142,11 @@ def probe(container: Any) -> tuple[VideoInfo, Any]:
     if turns % 2:
         width, height = height, width
     audio = streams.best("audio")
-    start = float((stream.start_time or 0) * stream.time_base)
-    first = float(frame.pts * stream.time_base) if frame.pts is not None else start
+    kind = format_name(container)
+    shown = stamp(frame, kind)
+    first = float((shown if shown is not None else stream.start_time or 0) * stream.time_base)
     info = VideoInfo(
-        format=format_name(container),
+        format=kind,
         codec=context.codec.canonical_name,
         width=width,
         height=height,
@@ -219,6 +220,16 @@ def packets(container: Any, stream: Any) -> Iterator[Any]:
         if packet is None:
             return
         yield packet
+
+
+def stamp(frame: Any, kind: str) -> int | None:
+    """When a frame is shown, in ticks of its stream; ``kind``: the container's format.
+
+    AVI has no times of showing, and FFmpeg gives those of decoding for them, of each frame its own: where frames refer to later ones
+    they run to and fro. Frames come out in the order of showing, and the times of the packets that they came out at do not.
+    """
+    shown = frame.pts if frame.pts is not None and kind != "avi" else frame.dts
+    return None if shown is None else int(shown)
 
 
 def _duration(container: Any, stream: Any) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import MediaError
-from operators.video.probe import VideoInfo, opened, reason
+from operators.video.probe import VideoInfo, opened, reason, stamp
 from operators.video.source import VideoFile
 
 MAX_BAD_PACKETS = 1000
@@ -134,6 +134,7 @@ class Walk:
         import av
 
         start = self.info.start_s
+        lag = start if self.info.format == "avi" else 0.0  # frames are shown so much later than packets say (see `stamp`)
         # Before the start FLV cannot seek; of a file without an index that is the only sure place.
         for target in (*(max(start, begin - back) for back in BACK_S), start - max(BACK_S)):
             with suppress(av.FFmpegError):
@@ -141,7 +142,7 @@ class Walk:
             packets: Iterator[Any] = container.demux(stream)
             with suppress(StopIteration, av.FFmpegError, OSError, ValueError):
                 first = next(packets)
-                if first.is_keyframe and (first.pts is None or first.pts * self.info.tick < begin + self.info.tick / 2):
+                if first.is_keyframe and (first.pts is None or first.pts * self.info.tick + lag < begin + self.info.tick / 2):
                     return itertools.chain([first], packets)
         return packets  # whatever comes after the last seek
 
@@ -154,7 +155,8 @@ class Walk:
             else:
                 container = files.enter_context(opened(self.file))
                 stream = decoder(container, self.threads, self.rough)
-            base, number = float(stream.time_base), 0
+            base, step = float(stream.time_base), 1 / (self.info.fps or 25)
+            at = self.info.start_s - step
             late = begin > self.info.start_s + self.info.tick
             packets = self._sought(container, stream, begin) if late else container.demux(stream)
             while True:
@@ -175,10 +177,9 @@ class Walk:
                     continue
                 for frame in frames:
                     self.deadline.check(progress=True)
-                    stamp = frame.pts if frame.pts is not None else frame.dts
-                    self.odd += stamp is None
-                    at = stamp * base if stamp is not None else self.info.start_s + number / (self.info.fps or 25)
-                    number += 1
+                    shown = stamp(frame, self.info.format)
+                    self.odd += shown is None
+                    at = shown * base if shown is not None else at + step
                     yield frame, at
 
 

@@ -54,7 +54,7 @@ def test_spans_are_exact_to_the_frame_and_cover_the_video(pan: bytes) -> None:
     assert second.times == pytest.approx([1.3 + i / 10 for i in range(7)])
 
 
-@pytest.mark.parametrize("form", ["mpegts", "flv"])
+@pytest.mark.parametrize("form", ["mpegts", "flv", "avi"])
 def test_spans_of_a_container_without_an_index(form: str) -> None:
     whole = film(panning(60, seed=1), fps=25, format=form, gop_size=24)
     start = video(whole).info.start_s
