@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from manifests.runs import begin_run
 from operators.testing import encode, picture
 
 PICTURES, SOURCES = 150, 5
@@ -35,7 +36,7 @@ def groups_of(folder: Path, engine: Any, seed: int) -> dict[str, tuple[str, str]
     random.Random(seed).shuffle(sources)
     reporter = Reporter(quiet=True)
     with create_lake(folder / "lake") as lake, lake.writing("benchmark"):
-        run_id = lake.begin_run("measure", None, None, None, engine)
+        run_id = begin_run(lake, "measure", engine)
         for source in sources:
             ingest(lake, SourceSpec(str(source)), reporter)
         measure_with(lake, default_uses(["exact_duplicates", "near_duplicates"]), engine, None, run_id, reporter)

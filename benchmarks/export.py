@@ -23,6 +23,7 @@ import pyarrow as pa
 import webdataset
 
 from manifests import Lake, create_lake
+from manifests.changes import data_version
 from manifests.parts import uuids, write_part
 from manifests.schema import MEDIA, REFERENCE, media_hash
 from pipelines.export import export
@@ -61,7 +62,7 @@ def make(folder: Path, files: int, size: int) -> Lake:
     columns = [known.get(f.name, pa.nulls(files, f.type)) for f in MEDIA]
     lake.commit([write_part(lake.address.data, "media", pa.table(columns, schema=MEDIA))], "read")
     tiers = "SELECT sample_id, 'gold' AS tier, CAST([] AS VARCHAR[]) AS failed_rules FROM samples"
-    lake.write_tiers("recipe", "digest", {}, tiers, uuid.uuid4(), lake.data_version())
+    lake.write_tiers("recipe", "digest", {}, tiers, uuid.uuid4(), data_version(lake))
     return lake
 
 

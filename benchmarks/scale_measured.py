@@ -15,6 +15,7 @@ from benchmarks.common import write_recipe
 from benchmarks.manifest_scale import build, values
 from manifests import Lake, create_lake, open_lake
 from manifests.parts import signal_part
+from manifests.runs import begin_run
 from operators.near_duplicates import NearDuplicates
 from operators.plugins import make
 from pipelines.engine import InlineEngine
@@ -84,7 +85,7 @@ def observe(folder: Path, samples: int, given: Path | None = None) -> Observed:
         listed = timed(lambda: ingest(lake, SourceSpec(**sources[0]), QUIET))
     with open_lake(folder / "lake", read_only=False) as lake, lake.writing("benchmark"):
         recipe = load_recipe(recipe_path)
-        run_id = lake.begin_run("measure", None, None, None, "inline")
+        run_id = begin_run(lake, "measure", "inline")
         engine = InlineEngine()
         measure(lake, [use for use in recipe.operators if use.name == "exact_duplicates"], engine, run_id, QUIET)
         # In another order than the lake may have grouped by already; it costs the same.

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from benchmarks.pictures import make_many, make_pictures, warm
 from benchmarks.programs import ONE_THREAD, PEERS, environment, run_json
+from manifests.runs import begin_run
 
 TOOLS = {"cleanvision": "cleanvision_issues.py", "data-juicer": "data_juicer_dedup.py"}
 
@@ -58,7 +59,7 @@ def measure_folder(engine_name: Any, folder: Path, lake_folder: Path) -> dict[st
 
     reporter, clock = Reporter(quiet=True), time.perf_counter
     with create_lake(lake_folder) as lake, lake.writing("benchmark"):
-        run_id = lake.begin_run("measure", None, None, None, engine_name)
+        run_id = begin_run(lake, "measure", engine_name)
         started = clock()
         ingest(lake, SourceSpec(str(folder)), reporter)
         ingested = clock()

@@ -37,7 +37,8 @@ def outlast(lease: Lease | None, work: Callable[[], R]) -> R:
 
 
 def outlasting(method: Callable[Concatenate["Lake", P], None]) -> Callable[Concatenate["Lake", P], None]:
-    """For a method of `Lake` that is one transaction: it is repeated unless its commit arrived before the catalog went away."""
+    """For a method of `Lake`, or a function that takes one first, that is one transaction: it is repeated unless its commit arrived
+    before the catalog went away."""
 
     @functools.wraps(method)
     def run(lake: "Lake", /, *args: P.args, **kwargs: P.kwargs) -> None:

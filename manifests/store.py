@@ -3,10 +3,9 @@
 import contextlib
 import json
 import os
-import platform
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import duckdb
@@ -26,15 +25,9 @@ from manifests.parts import Part
 from manifests.registration import register
 from manifests.storage import is_remote
 from manifests.tables import ensure_signal_table, signal_table
-from manifests.wide import create_wide, current_operators, used_operators
+from manifests.wide import create_wide, current_operators
 
 R = TypeVar("R")
-DATA_TABLES = ("refs", "media", "labels", "captions", "protected")
-"""With the signal tables: what tiers are computed from."""
-
-
-_NO_CHANGE = "('merge_adjacent', 'tables_altered')"
-"""Kinds of change that DuckLake records and that leave every row as it was (see `manifests.compaction`)."""
 
 
 class Lake:
@@ -98,33 +91,6 @@ class Lake:
     def snapshot(self) -> int:
         """Number of the current snapshot."""
         return int(self.value(f"SELECT max(snapshot_id) FROM ducklake_snapshots('{ALIAS}')"))
-
-    def data_version(self) -> int:
-        """The last snapshot that changed references, media or signals (not tiers, runs or exports)."""
-        return self.changed_at("list_contains(?, table_name) OR starts_with(table_name, 'signal_')", list(DATA_TABLES))
-
-    def inputs_version(self, words: Set[str] | None) -> int:
-        """The last snapshot that changed what ``wide`` tells in columns with these names (lower case); None: in any column."""
-        tables = ["refs", "media", "operator_versions", "protected"]
-        tables += ["captions"] if words is None else []
-        tables += ["tiers", "tierings"] if words is None or words & {"tier", "failed_rules"} else []
-        tables += [signal_table(name) for name in used_operators(current_operators(self.connection), words)]
-        return self.changed_at("list_contains(?, table_name)", tables)
-
-    def changed_at(self, condition: str, tables: list[str]) -> int:
-        """The last snapshot that changed a table for which the condition on ``table_name`` holds; 0: none did."""
-        return int(
-            self.value(
-                f"""
-                WITH wanted AS (SELECT CAST(table_id AS VARCHAR) AS id FROM ducklake_table_info('{ALIAS}') WHERE {condition}),
-                changes AS (
-                    SELECT snapshot_id, flatten([e.value FOR e IN map_entries(changes) IF e.key NOT IN {_NO_CHANGE}]) AS tables
-                    FROM ducklake_snapshots('{ALIAS}'))
-                SELECT coalesce(max(snapshot_id), 0) FROM changes WHERE list_has_any(tables, (SELECT list(id) FROM wanted))
-                """,
-                [tables],
-            )
-        )
 
     # writing
 
@@ -268,26 +234,6 @@ class Lake:
             connection.execute("INSERT INTO captions BY NAME SELECT * FROM new_captions")
             connection.unregister("new_captions")
 
-    def begin_run(self, command: str, recipe: str | None, digest: str | None, text: str | None, engine: str) -> uuid.UUID:
-        """Record that a run starts; a run that never ends stays 'running' and is shown as interrupted."""
-        run_id = uuid.uuid4()
-        versions = {"goldsieve": _version("goldsieve"), "duckdb": duckdb.__version__, "python": platform.python_version()}
-        with self.transaction(f"begin {command}") as connection:
-            connection.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, now(), NULL)",
-                [run_id, command, recipe, digest, text, json.dumps(versions), platform.node(), engine],
-            )
-        return run_id
-
-    @outlasting
-    def end_run(self, run_id: uuid.UUID, status: str, counts: Mapping[str, Any]) -> None:
-        """Record how a run ended: 'done', 'stopped' or 'failed'."""
-        with self.transaction(f"end run: {status}") as connection:
-            connection.execute(
-                "UPDATE runs SET status = ?, counts = ?, snapshot = ?, finished_at = now() WHERE run_id = ?",
-                [status, json.dumps(counts), self.snapshot(), run_id],
-            )
-
     def compact(self) -> list[str]:
         """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
         return compact(self.connection)
@@ -296,12 +242,3 @@ class Lake:
 def _after(column: str, table: str) -> str:
     """SQL of now, or of a moment after the latest there is: the last row stays the last when a clock was set back."""
     return f"(SELECT greatest(now(), coalesce(max({column}) + INTERVAL 1 MICROSECOND, now())) FROM {table})"
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from manifests import Lake, open_lake
+from manifests.changes import inputs_version
 from manifests.connection import quote
 from manifests.errors import LakeError, UsageError
 from manifests.exports import confirm_export, record_export
@@ -159,7 +160,7 @@ def finished_before(lake: Lake, settings: ExportSettings, recipe_digest: str) ->
     rows = lake.rows(
         """SELECT snapshot, samples, bytes, (SELECT count(*) FROM shards s WHERE s.export_id = e.export_id) AS shards FROM exports e
         WHERE export_id = CAST(? AS UUID) AND recipe_digest = ? AND tier = ? AND snapshot >= ?""",
-        [export_id, recipe_digest, settings.tier, lake.inputs_version(None)],
+        [export_id, recipe_digest, settings.tier, inputs_version(lake, None)],
     )
     if not rows:
         return None

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests import Lake
+from manifests.changes import inputs_version
 from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
 from manifests.wide import words_of
@@ -215,7 +216,7 @@ def _corpus(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: 
     (use,) = run.uses
     operator = use.operator
     done = lake.rows("SELECT input_digest, snapshot FROM corpus_runs WHERE name = ? AND fingerprint = ?", [use.name, use.fingerprint])
-    if done and lake.inputs_version(words_of(*corpus_sql(use))) <= done[0]["snapshot"]:
+    if done and inputs_version(lake, words_of(*corpus_sql(use))) <= done[0]["snapshot"]:
         return 0, 0, NOTHING
     event("pass begins", name=run.name, engine="driver")
     started = time.perf_counter()

@@ -10,6 +10,7 @@ from typing import Any
 from manifests import Lake, create_lake
 from manifests.errors import GoldsieveError, UsageError
 from manifests.ingest import IngestResult
+from manifests.runs import begin_run, end_run
 from manifests.wide import narrow
 from operators import ALL, VIDEO
 from operators.catalogue import rows as catalogue_rows
@@ -166,9 +167,8 @@ def export_tier(
 def recorded_run(lake: Lake, command: str, recipe: Recipe | None, engine: str) -> Iterator[tuple[uuid.UUID, dict[str, Any]]]:
     """Hold the lake's lease and record the run and how it ended; the body fills the counts."""
     with lake.writing(command):
-        run_id = lake.begin_run(
-            command, recipe.name if recipe else None, recipe.digest if recipe else None, recipe.text if recipe else None, engine
-        )
+        known = {"recipe": recipe.name, "digest": recipe.digest, "text": recipe.text} if recipe else {}
+        run_id = begin_run(lake, command, engine, **known)
         counts: dict[str, Any] = {}
         status = "failed"
         facts = {"recipe": recipe.name, "recipe_digest": recipe.digest} if recipe else {}
@@ -182,7 +182,7 @@ def recorded_run(lake: Lake, command: str, recipe: Recipe | None, engine: str) -
             raise
         finally:
             with contextlib.suppress(GoldsieveError):
-                lake.end_run(run_id, status, counts)
+                end_run(lake, run_id, status, counts)
 
 
 def run_recipe(

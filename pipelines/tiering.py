@@ -4,6 +4,7 @@ import dataclasses
 import uuid
 
 from manifests import Lake
+from manifests.changes import data_version
 from manifests.schema import WIDE_ALWAYS
 from manifests.wide import current_operators, narrow, wide_columns
 from operators.catalogue import rows as catalogue_rows
@@ -18,7 +19,7 @@ from quality.tiers import compile_tiers, expressions
 
 def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     """Apply the recipe's rules, unless they were applied to the same data already. Says whether it wrote anything."""
-    version = lake.data_version()
+    version = data_version(lake)
     done = lake.rows(
         """SELECT recipe_digest, data_version, recipe = (SELECT arg_max(recipe, applied_at) FROM tierings) AS latest
         FROM tierings WHERE recipe = ?""",

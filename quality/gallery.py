@@ -19,6 +19,7 @@ import duckdb
 
 from manifests import Lake, open_lake
 from manifests.address import LakeAddress
+from manifests.changes import inputs_version
 from manifests.connection import ALIAS, id_list, identifier, quote
 from manifests.errors import SqlError, UsageError
 from manifests.wide import EVIDENCE, current_operators, wide_columns
@@ -85,7 +86,7 @@ class Gallery:
         with self.lake.connection.cursor() as cursor:
             cursor.execute(f"USE {ALIAS}")
             lake = Lake(self.lake.address, cursor)
-            version = lake.inputs_version(None)
+            version = inputs_version(lake, None)
             columns = flat_columns(lake)
             new = self._generation + 1
             copy_wide(cursor, f"served.wide_{new}", columns, ", ".join(map(identifier, columns)), "ORDER BY sample_id")
@@ -114,7 +115,7 @@ class Gallery:
         def look() -> None:
             try:
                 with self._cursor() as cursor:
-                    changed = Lake(self.lake.address, cursor).inputs_version(None) != self._version
+                    changed = inputs_version(Lake(self.lake.address, cursor), None) != self._version
                     self._said = _labels(cursor)
                 if changed:
                     self._build()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests import Lake, create_lake, open_lake
+from manifests.runs import begin_run
 from operators.base import Operator
 from operators.clip_score import ClipScore
 from operators.image_embedding import ImageEmbedding
@@ -39,7 +40,7 @@ QUIET = Reporter(quiet=True)
 def measured(source: SourceSpec, uses: Sequence[OperatorUse], scratch: Path, engine_name: Any = "inline") -> Iterator[tuple[Lake, float]]:
     """A new lake with a source ingested and measured, and the seconds of both; the start of the engine is left out."""
     with create_lake(scratch / "lake") as lake, lake.writing("benchmark"):
-        run_id = lake.begin_run("measure", None, None, None, engine_name)
+        run_id = begin_run(lake, "measure", engine_name)
         started = time.perf_counter()
         ingest(lake, source, QUIET)
         ingested = time.perf_counter()

@@ -12,6 +12,7 @@ from manifests import copying, create_lake, open_lake
 from manifests.address import LakeAddress, lake_address
 from manifests.copying import copy_lake
 from manifests.errors import LakeBusyError, LakeError, UsageError
+from manifests.runs import begin_run
 from manifests.upkeep import collect_garbage
 
 COLUMNS = """
@@ -45,7 +46,7 @@ def lake(tmp_path: Path) -> Path:
         run("INSERT INTO everything (k, later) VALUES ('new', ['x'])")
         run("CREATE TABLE gone AS SELECT i FROM range(50) t(i)")
         run("DROP TABLE gone")
-        lake.begin_run("measure", None, None, "lake: ./x\n# é", "inline")
+        begin_run(lake, "measure", "inline", text="lake: ./x\n# é")
     return tmp_path / "lake"
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from manifests import Lake, create_lake
+from manifests.changes import data_version
 from manifests.parts import uuids, write_part
 from manifests.schema import MEDIA, REFERENCE, media_hash
 from manifests.tables import signal_table
@@ -90,7 +91,7 @@ def build_lake(folder: Path, count: int) -> None:
 
 def tier_all(lake: Lake, tier: str = "gold") -> None:
     select = f"SELECT sample_id, '{tier}' AS tier, CAST([] AS VARCHAR[]) AS failed_rules FROM samples"
-    lake.write_tiers("recipe", "digest", {}, select, uuid.UUID(int=2), lake.data_version())
+    lake.write_tiers("recipe", "digest", {}, select, uuid.UUID(int=2), data_version(lake))
 
 
 @pytest.fixture(scope="session")

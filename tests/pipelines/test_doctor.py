@@ -12,6 +12,7 @@ from benchmarks.servers import new_database
 from manifests import open_lake
 from manifests.address import lake_address
 from manifests.copying import copy_lake
+from manifests.runs import begin_run
 from pipelines.cli import app
 from pipelines.journal import noted
 
@@ -100,7 +101,7 @@ def test_leftovers_are_named_and_orphans_collected(decided_copy: Path) -> None:
     orphan = lake / "data" / "main" / "signal_phash" / "part-lost.parquet"
     orphan.write_bytes(b"never registered")
     with open_lake(lake, read_only=False) as opened:
-        opened.begin_run("measure", None, None, None, "inline")
+        begin_run(opened, "measure", "inline")
         with noted(opened.notes, opened.query("SELECT CAST(ref_hash AS VARCHAR) AS ref_hash FROM refs LIMIT 3")), opened.writing("measure"):
             _, out, _ = goldsieve("doctor", lake, "--json", "--quiet")
     said = {row["check"]: row["detail"] for row in json.loads(out)}

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import GoldsieveError, UsageError
+from manifests.runs import begin_run
 from manifests.schema import media_hash
 from pipelines.data_card import CardFacts, cell
 from pipelines.export import export
@@ -149,7 +150,7 @@ def test_export_is_recorded_once(gallery, tmp_path):
 def test_two_exports_are_the_same_bytes_whatever_the_workers_and_the_snapshot(gallery, tmp_path):
     lake = gallery()
     run(lake, tmp_path / "a", workers=1)
-    lake.begin_run("nothing", None, None, None, "inline")
+    begin_run(lake, "nothing", "inline")
     run(lake, tmp_path / "b", workers=4)
     same_files(tmp_path / "a", tmp_path / "b")
 

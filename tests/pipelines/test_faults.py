@@ -24,6 +24,7 @@ from manifests.address import lake_address
 from manifests.errors import CatalogDownError, LakeBusyError, StorageError
 from manifests.outage import outlasting
 from manifests.parts import uuids, write_part
+from manifests.runs import begin_run, end_run
 from manifests.schema import MEDIA
 from manifests.upkeep import collect_garbage
 from operators.phash import PHash
@@ -76,7 +77,7 @@ def test_a_catalog_that_was_away_is_waited_for(
 
     with shared.writing("measure"):
         shared.ingest("pictures", str(pictures), list_source(SourceSpec(str(pictures))))
-        run_id = shared.begin_run("measure", None, None, None, "inline")
+        run_id = begin_run(shared, "measure", "inline")
         (done,) = measure(shared, [OperatorUse(PHash())], Interrupted(), run_id, Reporter(quiet=True))
         assert done.samples == 24
         assert shared.value("SELECT count(phash) FROM wide") == 24
@@ -113,7 +114,7 @@ def test_a_catalog_that_stays_away_ends_the_run_and_leaves_nothing(
     with shared.writing("label"):
         server.stop()
         with pytest.raises(CatalogDownError, match="run the same command again"):
-            shared.end_run(uuid.uuid4(), "done", {})
+            end_run(shared, uuid.uuid4(), "done", {})
         server.start()
         assert shared.lease is not None
         shared.lease.renew(5.0)

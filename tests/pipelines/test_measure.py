@@ -16,6 +16,7 @@ from PIL import Image
 
 from manifests import Lake, create_lake, open_lake
 from manifests.errors import MeasureError, PromiseError
+from manifests.runs import begin_run
 from manifests.upkeep import collect_garbage
 from operators.caption_quality import CaptionQuality
 from operators.exact_duplicates import ExactDuplicates
@@ -66,7 +67,7 @@ def lake(tmp_path: Path, folder: Path) -> Iterator[Lake]:
 
 
 def run(lake: Lake, *uses: OperatorUse, only: str = "") -> list[PassResult]:
-    run_id = lake.begin_run("test", None, None, None, "inline")
+    run_id = begin_run(lake, "test", "inline")
     return measure(lake, uses, InlineEngine(), run_id, QUIET, only)
 
 
@@ -153,7 +154,7 @@ def test_a_file_that_is_gone_is_an_error_until_retried(lake: Lake, folder: Path)
     assert run(lake, use(PHash())) == []
     (folder / "p3.jpg").write_bytes(kept)
     os.utime(folder / "p3.jpg")
-    run_id = lake.begin_run("retry", None, None, None, "inline")
+    run_id = begin_run(lake, "retry", "inline")
     retry_failures(lake, None, "inline", None, run_id, QUIET)
     assert lake.value("SELECT phash FROM wide WHERE key = 'p3'") is not None
 
@@ -210,6 +211,7 @@ def test_after_a_crash_the_killer_is_found_and_the_rest_measured(lake: Lake, fol
     program = f"""
 import pipelines.engine as e
 from manifests import open_lake
+from manifests.runs import begin_run
 from pipelines.measure import measure
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
@@ -217,7 +219,7 @@ from tests.poison import KillsItsProcess
 
 e.FIRST_BLOCK_ROWS = e.BLOCK_ROWS = 4
 lake = open_lake({str(lake.address.folder)!r}, read_only=False)
-run_id = lake.begin_run("t", None, None, None, "inline")
+run_id = begin_run(lake, "t", "inline")
 measure(lake, [OperatorUse(KillsItsProcess())], e.InlineEngine(), run_id, Reporter(quiet=True))
 """
     died = subprocess.run([sys.executable, "-c", program], timeout=100)
@@ -244,7 +246,7 @@ def test_ray_gives_the_same_answers_and_survives_a_killer(
 ) -> None:
     poisoned(folder, monkeypatch)
     lake.ingest("pictures", str(folder), list_source(SourceSpec(str(folder))))
-    run_id = lake.begin_run("test", None, None, None, "ray")
+    run_id = begin_run(lake, "test", "ray")
     engine = ray_engine()
     measure(lake, [use(KillsItsProcess())], engine, run_id, QUIET)  # type: ignore[arg-type]
     check_poison_was_found(lake, folder)
@@ -266,6 +268,7 @@ def test_killed_at_any_moment_a_rerun_completes(folder: Path, tmp_path: Path) ->
 import pipelines.engine as e
 import pipelines.measure as m
 from manifests import create_lake
+from manifests.runs import begin_run
 from operators.image_quality import ImageQuality
 from operators.phash import PHash
 from pipelines.passes import OperatorUse
@@ -276,7 +279,7 @@ m.COMMIT_SECONDS = 0.0
 e.FIRST_BLOCK_ROWS = e.BLOCK_ROWS = 4
 lake = create_lake({str(home)!r})
 lake.ingest("pictures", "x", list_source(SourceSpec({str(folder)!r})))
-run_id = lake.begin_run("t", None, None, None, "inline")
+run_id = begin_run(lake, "t", "inline")
 print("go", flush=True)
 m.measure(lake, [OperatorUse(PHash()), OperatorUse(ImageQuality())], e.InlineEngine(), run_id, Reporter(quiet=True))
 """

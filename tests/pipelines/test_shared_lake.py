@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from benchmarks.servers import new_database
 from manifests import create_lake, open_lake
 from manifests.address import POINTER, lake_address, without_password
+from manifests.changes import data_version
 from manifests.errors import LakeBusyError, LakeError, LakeMissingError
 from manifests.storage import filesystem
 from manifests.upkeep import collect_garbage
@@ -92,12 +93,12 @@ def test_a_migrated_lake_goes_on_where_the_old_one_was(tmp_path: Path, database:
     told = json.loads(done.stdout)
     assert {"refs", "samples", "wide", "signal_phash", "runs"} <= {row["relation"] for row in told["relations"]}
     with open_lake(tmp_path / "team") as lake:
-        version = lake.data_version()
+        version = data_version(lake)
     assert run(tmp_path, "team", pictures) == (rows, shards)
     with open_lake(tmp_path / "team") as lake:
         counts = json.loads(lake.value("SELECT counts FROM runs ORDER BY started_at DESC LIMIT 1"))
         assert counts["passes"] == []
-        assert lake.data_version() == version
+        assert data_version(lake) == version
         assert lake.value("SELECT count(*) FROM exports") == 2  # the old one is still known
 
 
