@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from manifests.address import LakeAddress
-from manifests.errors import LakeError, LakeMissingError, UsageError
+from manifests.errors import LakeError, LakeMissingError, UsageError, first_line
 from manifests.storage import ATTEMPTS, is_remote, secret_sql
 
 ALIAS = "lake"
@@ -26,7 +26,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         connection.execute(f"LOAD {name}")
         return
     except duckdb.Error as error:
-        reasons = [f"installed: {_first_line(error)}"]
+        reasons = [f"installed: {first_line(error)}"]
     try:
         import duckdb_extensions
 
@@ -34,13 +34,13 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         connection.execute(f"LOAD {name}")
         return
     except (ImportError, OSError, RuntimeError, ValueError, duckdb.Error) as error:
-        reasons.append(f"wheel: {_first_line(error)}")
+        reasons.append(f"wheel: {first_line(error)}")
     try:
         connection.execute(f"INSTALL {name}")
         connection.execute(f"LOAD {name}")
         return
     except duckdb.Error as error:
-        reasons.append(f"repository: {_first_line(error)}")
+        reasons.append(f"repository: {first_line(error)}")
     raise LakeError(
         f"The DuckDB extension '{name}' cannot be loaded into DuckDB {duckdb.__version__} ({'; '.join(reasons)}). "
         f"Install the wheel of the same version (pip install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}), "
@@ -83,12 +83,12 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
             raise LakeMissingError(f"There is no lake at {address}. Create it: goldsieve init LAKE --catalog ... --data ...") from error
         if at is not None and "No snapshot found" in str(error):
             raise UsageError(f"The lake at {address} has no snapshot {at}. `goldsieve snapshots LAKE` lists them.") from error
-        raise LakeError(f"The lake at {address} cannot be opened: {_first_line(error)}") from error
+        raise LakeError(f"The lake at {address} cannot be opened: {first_line(error)}") from error
     connection.execute(f"USE {ALIAS}")
     connection.execute("SET python_enable_replacements = false")  # SQL must not reach Python variables
     connection.execute("SET autoinstall_known_extensions = false")  # a typo in a query must not go to the network
     connection.execute("SET TimeZone = 'UTC'")
-    # Pipelines of tens of thousands of columns never happen here; progress bars are ours.
+    # Commands show their own progress.
     with contextlib.suppress(duckdb.InvalidInputException):  # inside Jupyter without ipywidgets there is no bar to switch off
         connection.execute("SET enable_progress_bar = false")
     return connection
@@ -99,7 +99,7 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
     temporary folder instead of one in the current directory."""
     row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     size, unit = str(row[0]).split() if row else ("8", "GiB")
-    connection.execute(f"SET memory_limit = '{float(size) * 5 / 8:.2f}{unit}'")
+    connection.execute(f"SET memory_limit = '{float(size) * 0.5 / 0.8:.2f}{unit}'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / f'goldsieve-{uuid.uuid4().hex}'))}")
 
 
@@ -130,7 +130,3 @@ def id_list(values: Iterable[object]) -> str:
 def identifier(name: str) -> str:
     """A quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

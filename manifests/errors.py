@@ -84,3 +84,8 @@ class PromiseError(GoldsieveError):
 
 class MeasureError(GoldsieveError):
     """All rows of an operator failed."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or the name of its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -45,10 +45,12 @@ def _constant(text: str) -> str:
 
 
 def _usually(value: str, part: str) -> str:
+    """The digest of a part that nearly always has this value."""
     return f"CASE WHEN {part} = {value} THEN {_constant(value)} ELSE {_digest(part)} END"
 
 
 def _or(absent: str, part: str) -> str:
+    """The digest of a part, or of a word that stands for its absence."""
     return f"CASE WHEN {part} IS NULL THEN {_constant(absent)} ELSE {_digest(part)} END"
 
 
@@ -78,9 +80,10 @@ class IngestResult:
 
 
 def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope: str, batches: Iterator[pa.RecordBatch]) -> IngestResult:
-    """Bring ``refs`` in line with a listing, in one transaction.
+    """Bring ``refs`` in line with a listing, inside the caller's transaction.
 
-    ``scope``: the listed path. Samples of the source below other paths are left alone; a source may be fed from several.
+    ``batches`` have the schema `REFERENCE`. ``scope``: the listed path. Samples of the source below other paths are left alone; a
+    source may be fed from several.
     """
     try:
         _list(connection, source, batches)
@@ -93,7 +96,7 @@ def ingest_references(connection: duckdb.DuckDBPyConnection, source: str, scope:
 
 
 def _list(connection: duckdb.DuckDBPyConnection, source: str, batches: Iterator[pa.RecordBatch]) -> None:
-    """The listing with its hashes, as the table ``listed``, as if no key were there twice."""
+    """Put the listing with its hashes into the table ``listed``, every sample with the ordinal 1 (`_number` gives the others)."""
     rows = f"""
         SELECT *, {sample_id_sql(source)} AS sample_id, {REF_HASH} AS ref_hash, {CAPTION_HASH} AS caption_hash
         FROM (SELECT *, CAST(1 AS INTEGER) AS ordinal FROM listing_batch)"""
@@ -119,6 +122,7 @@ def _list(connection: duckdb.DuckDBPyConnection, source: str, batches: Iterator[
 
 
 def _some(batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The next batches, within `TOGETHER` and `TOGETHER_BYTES`; none at the end."""
     found: list[pa.RecordBatch] = []
     for batch in islice(batches, TOGETHER):
         found.append(batch)
@@ -128,7 +132,10 @@ def _some(batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 
 def _number(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> None:
-    """Give the ordinals that are not 1, and the ids that go with them: keys that are there twice or were, here or in another scope."""
+    """Number the samples whose key occurs more than once: in this listing, in an earlier one of it, or below another path of the source.
+
+    A sample keeps the ordinal it had; a new one gets the next after the highest. All others have 1 already.
+    """
     connection.execute(
         f"""
         UPDATE listed SET ordinal = numbered.ordinal, sample_id = numbered.sample_id
@@ -167,6 +174,7 @@ def _add(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> Inge
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, source: str, scope: str) -> IngestResult:
+    """Add what is new, replace what has changed, mark what has vanished."""
     content = ("ref_hash", "caption_hash", "captions", "metadata", "license", "author", "source_url", "modality", '"error"')
     same = " AND ".join(f"r.{c} IS NOT DISTINCT FROM n.{c}" for c in content) + " AND NOT r.vanished"
     connection.execute(

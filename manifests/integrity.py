@@ -18,6 +18,7 @@ from manifests.address import LakeAddress
 from manifests.catalog_copy import attach
 from manifests.connection import load_extension
 from manifests.digest import relations
+from manifests.errors import first_line
 from manifests.files import LakeFile, catalogued
 from manifests.storage import filesystem
 from manifests.store import Lake
@@ -75,7 +76,7 @@ def _problem(system: pyarrow.fs.FileSystem, path: str, file: LakeFile, quick: bo
                 for _ in parquet.iter_batches(batch_size=1024):
                     pass
     except (OSError, pa.ArrowException) as error:
-        return f"cannot be read: {(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}"
+        return f"cannot be read: {first_line(error)[:200]}"
     return ""
 
 

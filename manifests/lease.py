@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from manifests.address import LakeAddress
-from manifests.errors import CatalogDownError, LakeBusyError, MissingDependencyError
+from manifests.errors import CatalogDownError, LakeBusyError, MissingDependencyError, first_line
 
 LOCK = 0x676F6C64_73696576  # "goldsiev": one lake lives in one database, so one number is enough
 PAUSE_S = 0.2
@@ -108,7 +108,7 @@ class AdvisoryLease:
                 self.database, autocommit=True, application_name=self.name, keepalives_idle=30, connect_timeout=10
             )
         except psycopg.Error as error:
-            raise CatalogDownError(f"The catalog of {self.lake} cannot be reached: {str(error).strip().splitlines()[0]}") from None
+            raise CatalogDownError(f"The catalog of {self.lake} cannot be reached: {first_line(error)}") from None
         deadline = time.monotonic() + wait_s
         while self._connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
             if time.monotonic() >= deadline:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.errors import StorageError
+from manifests.errors import StorageError, first_line
 from manifests.schema import MEDIA
 from manifests.storage import filesystem, is_remote
 
@@ -88,7 +88,7 @@ def write_part(data: str, table: str, rows: pa.Table) -> Part:
 
 
 def _reason(error: OSError) -> str:
-    text = os.strerror(error.errno) if error.errno else str(error).strip().splitlines()[0][:300]
+    text = os.strerror(error.errno) if error.errno else first_line(error)[:300]
     return text.rstrip(".") + "."
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from manifests.errors import MediaError
+from manifests.errors import MediaError, first_line
 from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
 
 SIDE = 224
@@ -58,7 +58,7 @@ def signature(gray: Luma) -> bytes:
     try:
         points, descriptors = orb.compute(square, chosen(orb.detect(square, None)))
     except cv2.error as error:
-        raise MediaError(f"no key points: {str(error).strip().splitlines()[0][:120]}") from None
+        raise MediaError(f"no key points: {first_line(error)[:120]}") from None
     if descriptors is None:
         return b""
     places = np.array([point.pt for point in points]) * (256 / SIDE)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from manifests.errors import MediaError
+from manifests.errors import MediaError, first_line
 
 CHUNK = 4 << 20
 CHUNKS_KEPT = 4
@@ -101,7 +101,7 @@ class ParquetColumn:
         try:
             self.file = pq.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False)  # else a whole column chunk is loaded
         except pa.ArrowException as error:
-            raise MediaError(f"The Parquet file cannot be read: {_first_line(error)}") from error
+            raise MediaError(f"The Parquet file cannot be read: {first_line(error)}") from error
         if column not in self.file.schema_arrow.names:
             raise MediaError(f"The Parquet file has no column {column!r} any more. Ingest the source again.")
         self.path, self.column, self.lock = path, column, threading.Lock()
@@ -125,7 +125,7 @@ class ParquetColumn:
             with self.lock:
                 value = self._value(offset, max_bytes).as_py()
         except pa.ArrowException as error:
-            raise MediaError(f"Row {offset} of the Parquet file cannot be read: {_first_line(error)}") from error
+            raise MediaError(f"Row {offset} of the Parquet file cannot be read: {first_line(error)}") from error
         if isinstance(value, list):
             if len(value) != 1:
                 raise MediaError(f"Row {offset} has {len(value)} pictures; one picture a row can be read.")
@@ -181,7 +181,3 @@ def known_length(length: int | None) -> int:
     if length is None:
         raise MediaError("The reference names a part of an archive without its length.")
     return length
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from manifests.errors import SqlError
+from manifests.errors import SqlError, first_line
 from quality.sql_functions import sandbox
 
 MAX_LENGTH = 20_000
@@ -90,8 +90,7 @@ def shown(sql: str) -> str:
 
 def plain_message(error: BaseException) -> str:
     """DuckDB's first sentence without its own classification."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return re.sub(r"^[A-Z][A-Za-z -]* Error: ", "", text).rstrip(".!") + "."
+    return re.sub(r"^[A-Z][A-Za-z -]* Error: ", "", first_line(error)).rstrip(".!") + "."
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.errors import GoldsieveError
+from manifests.errors import GoldsieveError, first_line
 from pipelines.captions.endpoint import Call, Endpoint, Fault, Reply
 from pipelines.captions.pool import Server
 from pipelines.captions.settings import EndpointSpec, ModelSpec
@@ -65,7 +65,7 @@ class RayActors:
             try:
                 answer: Reply | Fault = await next(turn).ask.remote(call)
             except ray.exceptions.RayActorError as error:  # its node died: the request is sent again from another one
-                return Fault("connection", f"an actor died: {str(error).splitlines()[0]}"[:200])
+                return Fault("connection", f"an actor died: {first_line(error)}"[:200])
             return answer
 
         return Server(spec.url, ask, spec.weight)

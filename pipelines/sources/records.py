@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.errors import first_line
 from pipelines.sources.rows import BATCH_ROWS, CONVERSATIONS, clean, parse_json
 
 ENDINGS: dict[str, tuple[str, ...]] = {"parquet": (".parquet", ".pq"), "csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".ndjson")}
@@ -73,7 +74,7 @@ def _open_parquet(path: str) -> Table:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
-        raise BrokenTableError(f"is not a readable Parquet file: {_first_line(error)}") from error
+        raise BrokenTableError(f"is not a readable Parquet file: {first_line(error)}") from error
     types = {field.name: field.type for field in schema if not field.name.startswith("__index_level_")}
     in_bytes = [name for name, kind in types.items() if _holds_bytes(kind)]
     paths = [name for name, kind in types.items() if _holds_text(kind)]
@@ -94,7 +95,7 @@ def _read_parquet(path: str, columns: list[str], rows: int = BATCH_ROWS) -> Iter
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             yield from file.iter_batches(rows, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise BrokenTableError(f"is damaged: {_first_line(error)}") from error
+        raise BrokenTableError(f"is damaged: {first_line(error)}") from error
 
 
 def _chained(batches: Iterator[Some]) -> Records:
@@ -204,7 +205,3 @@ def _read_jsonl(path: str) -> Records:
 def _refuse_utf16(first: str) -> None:
     if first.startswith(("\udcff\udcfe", "\udcfe\udcff")):
         raise BrokenTableError("is UTF-16 text: save it as UTF-8")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
