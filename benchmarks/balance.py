@@ -11,8 +11,9 @@ from pathlib import Path
 
 from benchmarks.common import DATA, Checks
 from manifests import Lake, create_lake, open_lake
+from pipelines.ingest import ingest
 from pipelines.progress import Reporter
-from pipelines.run import default_uses, ingest, measure_with, recorded_run
+from pipelines.run import default_uses, measure_with, recorded_run
 from pipelines.sources import SourceSpec
 from quality.rule_reader import parse_tiers
 from quality.tiers import compile_tiers

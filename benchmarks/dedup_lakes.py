@@ -28,8 +28,9 @@ def write_sources(folder: Path) -> list[Path]:
 def groups_of(folder: Path, engine: Any, seed: int) -> dict[str, tuple[str, str]]:
     """Kept copy and kind of copy of every picture, after ingesting the sources in an order of their own."""
     from manifests import create_lake
+    from pipelines.ingest import ingest
     from pipelines.progress import Reporter
-    from pipelines.run import default_uses, ingest, measure_with
+    from pipelines.run import default_uses, measure_with
     from pipelines.sources import SourceSpec
 
     sources = write_sources(folder / "pictures")

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests import create_lake
+from pipelines.ingest import ingest
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
-from pipelines.run import ingest
 from pipelines.sources import SourceSpec, list_source
 
 PAYLOADS = {"jpg": b"\xff\xd8" + bytes(700), "json": b'{"caption": "a small picture", "width": 64}', "txt": b"a small picture"}

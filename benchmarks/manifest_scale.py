@@ -32,11 +32,12 @@ from benchmarks.common import RECIPE, Checks, goldsieve, write_recipe
 from manifests import Lake, create_lake, open_lake
 from manifests.parts import Part, signal_part, uuids, write_part
 from manifests.schema import MEDIA, media_hash
+from pipelines.ingest import ingest
 from pipelines.measure import prepare
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
-from pipelines.run import ingest, run_recipe
+from pipelines.run import run_recipe
 from pipelines.tiering import tier
 from quality.status import status
 from quality.why import why

@@ -19,12 +19,12 @@ from manifests.runs import begin_run
 from operators.near_duplicates import NearDuplicates
 from operators.plugins import make
 from pipelines.engine import InlineEngine
+from pipelines.ingest import ingest
 from pipelines.measure import measure, prepare
 from pipelines.passes import OperatorUse
 from pipelines.pending import find_pending, pending_wave
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
-from pipelines.run import ingest
 from pipelines.sources import SourceSpec
 from pipelines.tiering import tier
 

@@ -52,9 +52,10 @@ def measure_folder(engine_name: Any, folder: Path, lake_folder: Path) -> dict[st
     """Ingest and measure a folder into a new lake, as `goldsieve measure LAKE phash image_quality` does."""
     from manifests import create_lake
     from pipelines.engine import make_engine
+    from pipelines.ingest import ingest
     from pipelines.measure import measure
     from pipelines.progress import Reporter
-    from pipelines.run import default_uses, ingest
+    from pipelines.run import default_uses
     from pipelines.sources import SourceSpec
 
     reporter, clock = Reporter(quiet=True), time.perf_counter

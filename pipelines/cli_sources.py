@@ -66,8 +66,8 @@ def ingest(
     """
     from manifests.opening import create_lake
     from pipelines.download.options import read_options
+    from pipelines.ingest import ingest as ingest_source
     from pipelines.progress import Reporter
-    from pipelines.run import ingest as ingest_source
     from pipelines.run import recorded_run
     from pipelines.sources import SourceSpec
 
@@ -93,8 +93,8 @@ def protect(
     Example: goldsieve protect ./lake imagenet/val --name imagenet-val
     """
     from manifests.opening import create_lake
+    from pipelines.ingest import protect as protect_source
     from pipelines.progress import Reporter
-    from pipelines.run import protect as protect_source
     from pipelines.run import recorded_run
     from pipelines.sources import SourceSpec
 

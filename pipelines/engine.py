@@ -121,3 +121,35 @@ def make_engine(name: EngineName, address: str | None = None) -> Engine:
     from pipelines.engine_ray import RayEngine
 
     return RayEngine(address)
+
+
+class LazyEngine:
+    """An engine that starts at its first use: a run that finds nothing to do never waits for Ray."""
+
+    def __init__(self, name: EngineName, address: str | None = None) -> None:
+        self.name: EngineName = name
+        self._address = address
+        self._engine: Engine | None = None
+
+    def _start(self) -> Engine:
+        if self._engine is None:
+            self._engine = make_engine(self.name, self._address)
+        return self._engine
+
+    def run(self, task: Task, rows: pa.Table, notes: str | None, on_rows: OnRows) -> Iterator[BlockResult]:
+        return self._start().run(task, rows, notes, on_rows)
+
+    @property
+    def isolated(self) -> Isolated:
+        return self._start().isolated
+
+    def threads(self, gpus: float) -> int:
+        return self._start().threads(gpus)
+
+    def grouping(self, rows: int, notes: str | None) -> Group | None:
+        return self._start().grouping(rows, notes) if self.name == "ray" and rows >= PARTITIONED_ROWS else None
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

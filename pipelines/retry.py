@@ -9,10 +9,11 @@ from manifests import Lake
 from manifests.errors import UsageError
 from manifests.upkeep import forget_failures
 from pipelines.engine import EngineName
+from pipelines.ingest import ingest
 from pipelines.measure import PassResult
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
-from pipelines.run import ingest, measure_with
+from pipelines.run import measure_with
 
 DOWNLOAD = "download"
 """Stands for failed URLs among names of operators."""

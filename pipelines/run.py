@@ -16,8 +16,9 @@ from operators import ALL, VIDEO
 from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
 from pipelines.data_card import CardFacts
-from pipelines.engine import PARTITIONED_ROWS, Engine, EngineName, make_engine
+from pipelines.engine import EngineName, LazyEngine
 from pipelines.export import ExportResult, export, finished_before
+from pipelines.ingest import ingest
 from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse
 from pipelines.plan import check_fits
@@ -25,8 +26,6 @@ from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.run_log import event, run_log
-from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
-from pipelines.sources.containers import Held, containers, containers_digest
 from pipelines.tiering import beware, guarded, tier, tier_counts
 from quality.funnel import funnel
 from quality.tiers import compile_tiers
@@ -51,54 +50,6 @@ class RunResult:
         return self.failed / self.samples if self.samples else 0.0
 
 
-def ingest(lake: Lake, spec: SourceSpec, reporter: Reporter, *, again: bool = True) -> IngestResult:
-    """List one source and bring the manifest in line with it. Reads no media; a list of URLs is downloaded first. Hold the lake's lease.
-
-    ``again`` False: a source of archives or tables whose files have not changed since they were listed is not listed again.
-    """
-    if (spec.kind or guess_kind(spec.path)) == "urls":
-        from pipelines.download.start import downloaded
-
-        spec = downloaded(lake.address, spec, reporter)
-    name, scope = source_name(spec), str(Path(spec.path).expanduser().absolute())
-    files = containers(spec)
-    digest = containers_digest(spec, files)
-    if not again and files and (known := lake.listed_before(name, scope, digest)):
-        whole = "its file is" if len(files) == 1 else f"its {len(files):,} files are"
-        reporter.say(f"ingest {name}: {whole} unchanged, {known.unchanged:,} references")
-        return known
-    held = Held(files)
-    with reporter.meter(f"ingest {name}", 0, "references") as count:
-
-        def say(text: str) -> None:
-            event("message", text=text)
-            reporter.say(text)
-
-        bad = ""
-
-        def counted() -> Iterator[Any]:
-            nonlocal bad
-            for batch in list_source(spec, say):
-                count(batch.num_rows, 0)
-                held.add(batch)
-                bad = bad or first_error(batch)
-                yield batch
-
-        result = lake.ingest(name, scope, counted())
-    if bad:
-        reporter.say(f"{name}: {result.errors:,} without a picture that can be read; goldsieve status lists them. The first is {bad}")
-    event("ingest", **vars(result))
-    if files and held.all:
-        lake.remember_listing(name, scope, digest)
-    return result
-
-
-def first_error(batch: Any) -> str:
-    """Key and error of the first row that has one, or nothing."""
-    number = batch.column("error").is_valid().index(True).as_py()
-    return f"{batch.column('key')[number]}: {batch.column('error')[number]}" if number >= 0 else ""
-
-
 def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[OperatorUse]:
     """Operators by name with default settings; without names, the default set for what the lake holds."""
     from operators.plugins import make
@@ -108,13 +59,6 @@ def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[Op
     held = {row["modality"] for row in lake.rows("SELECT DISTINCT modality FROM refs WHERE NOT vanished")} if lake else {"image"}
     operators = ALL if held != {"video"} else tuple(o for o in ALL if o.reads.modality != "image" and o.name != "near_duplicates")
     return [OperatorUse(operator) for operator in (*operators, *(VIDEO if "video" in held else ()))]
-
-
-def protect(lake: Lake, spec: SourceSpec, reporter: Reporter) -> IngestResult:
-    """List a source of evaluation pictures and protect it: neither they nor copies of them get into a tier or an export."""
-    result = ingest(lake, spec, reporter)
-    lake.protect(result.source)
-    return result
 
 
 def with_protection(lake: Lake, uses: Sequence[OperatorUse]) -> Sequence[OperatorUse]:
@@ -256,38 +200,6 @@ def measure_with(
         raise
     finally:
         lazily.close()
-
-
-class LazyEngine:
-    """An engine that starts at its first use: a run that finds nothing to do never waits for Ray."""
-
-    def __init__(self, name: EngineName, address: str | None) -> None:
-        self.name: EngineName = name
-        self._address = address
-        self._engine: Engine | None = None
-
-    def _start(self) -> Engine:
-        if self._engine is None:
-            self._engine = make_engine(self.name, self._address)
-        return self._engine
-
-    def run(self, *arguments: Any) -> Any:
-        return self._start().run(*arguments)
-
-    @property
-    def isolated(self) -> Any:
-        return self._start().isolated
-
-    def threads(self, gpus: float) -> int:
-        return self._start().threads(gpus)
-
-    def grouping(self, *arguments: Any) -> Any:
-        return self._start().grouping(*arguments) if self.name == "ray" and arguments[0] >= PARTITIONED_ROWS else None
-
-    def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
 
 
 def sample_sql(count: int, seed: int = 0) -> str:

@@ -26,11 +26,12 @@ from operators.video.shots import Shots
 from pipelines.engine import make_engine
 from pipelines.export import export as write_shards
 from pipelines.export_plan import ExportSettings
+from pipelines.ingest import ingest
 from pipelines.measure import measure
 from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
-from pipelines.run import default_uses, ingest
+from pipelines.run import default_uses
 from pipelines.sources import SourceSpec
 
 QUIET = Reporter(quiet=True)

@@ -17,8 +17,10 @@ from manifests.few import copy_few, few_rows_sql
 from manifests.tables import FORMAT_VERSION
 from manifests.upkeep import collect_garbage
 from manifests.wide import current_operators, narrow
+from pipelines import ingest as ingesting
 from pipelines import measure as measuring
 from pipelines import run as running
+from pipelines.ingest import ingest
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
 from pipelines.run import RunResult, run_recipe
@@ -108,7 +110,7 @@ def test_a_second_run_lists_plans_and_compares_nothing(folder: Path, monkeypatch
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("done again")
 
-    for module, name in ((running, "list_source"), (running, "export"), (measuring, "corpus_input")):
+    for module, name in ((ingesting, "list_source"), (running, "export"), (measuring, "corpus_input")):
         monkeypatch.setattr(module, name, never)
     again = run(folder)
     assert not again.measured
@@ -179,10 +181,10 @@ def test_a_parquet_table_of_paths_is_not_remembered(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["0.jpg"], "caption": ["a b c"]}), tmp_path / "t.parquet")
     with create_lake(tmp_path / "lake") as lake:
         spec, quiet = SourceSpec(str(tmp_path / "t.parquet")), Reporter(quiet=True)
-        running.ingest(lake, spec, quiet)
+        ingest(lake, spec, quiet)
         assert lake.value("SELECT count(*) FROM listings") == 0
         (tmp_path / "0.jpg").unlink()
-        assert running.ingest(lake, spec, quiet, again=False).errors == 1
+        assert ingest(lake, spec, quiet, again=False).errors == 1
 
 
 def test_a_lake_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:

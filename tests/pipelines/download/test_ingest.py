@@ -24,11 +24,12 @@ from manifests.ingest import IngestResult
 from pipelines.download.faults import FaultKind
 from pipelines.download.settings import DownloadSettings
 from pipelines.download.state import locked
+from pipelines.ingest import ingest
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
 from pipelines.retry import retry_failures
-from pipelines.run import ingest, recorded_run, run_recipe
+from pipelines.run import recorded_run, run_recipe
 from pipelines.sources import SourceSpec, list_source
 from tests.pipelines.download.web import Server, jpeg
 
