@@ -188,7 +188,7 @@ def gc(
 
 def describe_export(result: object) -> str:
     """One or two sentences about an export."""
-    from pipelines.export import ExportResult
+    from pipelines.export_record import ExportResult
 
     assert isinstance(result, ExportResult)
     text = f"Export {result.directory}: {cell(result.samples)} samples, {cell(result.bytes)} bytes, {len(result.shards)} shards"

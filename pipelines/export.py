@@ -1,12 +1,11 @@
 """Exports a tier as WebDataset shards that can be rebuilt bit for bit.
 
 The plan is made by `pipelines.export_plan`, one shard is written by `pipelines.shards`; what the folder holds and how
-a stopped export goes on is in `pipelines.export_folder`. Full rows are fetched a few shards at a time.
+a stopped export goes on is in `pipelines.export_folder`; what the lake remembers of it in `pipelines.export_record`. Full rows are
+fetched a few shards at a time.
 """
 
-import json
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,10 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from manifests import Lake, open_lake
-from manifests.changes import inputs_version
 from manifests.connection import quote
 from manifests.errors import LakeError, UsageError
-from manifests.exports import confirm_export, record_export
 from operators.video.source import VideoFile
 from pipelines.clip_cutter import CutSettings
 from pipelines.croissant import croissant
@@ -29,36 +26,15 @@ from pipelines.cut_clips import OpenVideo, clip_cutter, parent_hashes
 from pipelines.data_card import BASE_COLUMNS, CardFacts, data_card
 from pipelines.export_folder import ExportFolder
 from pipelines.export_plan import (
-    FORMAT,
-    ExportPlan,
     ExportSettings,
     PlannedShard,
-    export_columns,
-    order_sql,
     plan_export,
-    plan_sql,
-    public_settings,
-    relation_sql,
-    rows_sql,
     windows,
 )
+from pipelines.export_query import ExportQuery, export_query
+from pipelines.export_record import ExportResult, export_id_of, index_of, remember_export
 from pipelines.resize import resizer
-from pipelines.shards import CutClip, LeftOut, Read, ShardRecord, original, write_shard
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """``left_out`` lists planned samples that could not be written; ``written`` counts shards this call wrote (0: nothing to do)."""
-
-    directory: Path
-    samples: int
-    bytes: int
-    shards: tuple[ShardRecord, ...]
-    left_out: tuple[LeftOut, ...]
-    written: int
-    plan: str
-    snapshot: int
-    export_id: str
+from pipelines.shards import Read, ShardRecord, original, write_shard
 
 
 @dataclass
@@ -108,9 +84,8 @@ def export(
     started = datetime.now(UTC)
     snapshot = lake.snapshot()
     with open_lake(lake.address, at=snapshot) as past:
-        relation = relation_sql(settings, bool(past.value("SELECT count(*) FROM captions WHERE accepted")))
-        columns = export_columns(past.query(f"SELECT * FROM {relation} LIMIT 0").schema, settings)
-        plan = plan_export(past.query(plan_sql(settings, columns, relation)), settings, recipe_digest)
+        query = export_query(past, settings)
+        plan = plan_export(past.query(query.plan_sql()), settings, recipe_digest)
         if not plan.samples:
             raise UsageError(
                 f"No sample has the tier {settings.tier!r}, so there is nothing to export. `goldsieve status` shows the tiers."
@@ -124,12 +99,20 @@ def export(
         counter.step(plan.samples - sum(shard.samples for shard in todo))
         cut_settings = CutSettings(settings.clips, settings.crf, settings.resize, settings.frames)
         cut = clip_cutter(parent_hashes(past, settings.tier), open_video, cut_settings)
-        for record in write_all(past, settings, columns, relation, todo, folder, read, workers, counter, cut):
+        encode = resizer(settings.resize, settings.quality) if settings.resize else original
+
+        def write(shard: PlannedShard, rows: pa.Table) -> ShardRecord:
+            record = write_shard(folder.path / shard.name, folder.temporary(shard.name), rows, read, encode, counter.step, cut)
+            folder.remember(record)
+            return record
+
+        for record in write_all(past, query, todo, write, workers, counter):
             records[record.name] = record
         shards = tuple(records[shard.name] for shard in plan.shards)
         if todo or not folder.complete:
-            index = index_of(plan, settings, columns, recipe_name, recipe_digest, shards)
-            parts, known = breakdown(past, settings, plan), facts or CardFacts()
+            index = index_of(plan, query, recipe_name, recipe_digest, shards)
+            parts: list[dict[str, Any]] = past.query(query.breakdown_sql(plan.shards[-1].last)).to_pylist()
+            known = facts or CardFacts()
             described = croissant(index, parts, {**BASE_COLUMNS, **known.columns})
             folder.finish(index, data_card(index, parts, known, snapshot), described, shards)
     result = ExportResult(
@@ -141,39 +124,10 @@ def export(
         written=len(todo),
         plan=plan.digest,
         snapshot=snapshot,
-        export_id=_export_id(plan.digest, folder.path),
+        export_id=export_id_of(plan.digest, folder.path),
     )
     remember_export(lake, settings, result, recipe_name, recipe_digest, run_id, started)
     return result
-
-
-def finished_before(lake: Lake, settings: ExportSettings, recipe_digest: str) -> ExportResult | None:
-    """The export that `export` would find complete, when nothing in the lake changed since it was made; None: ask `export`.
-
-    Spares planning, which reads every sample. Shards are looked at as `ExportFolder.finished_shards` does.
-    """
-    folder = ExportFolder(Path(settings.to).expanduser().resolve())
-    plan = folder.plan()
-    if plan is None or not folder.complete:
-        return None
-    export_id = _export_id(plan, folder.path)
-    rows = lake.rows(
-        """SELECT snapshot, samples, bytes, (SELECT count(*) FROM shards s WHERE s.export_id = e.export_id) AS shards FROM exports e
-        WHERE export_id = CAST(? AS UUID) AND recipe_digest = ? AND tier = ? AND snapshot >= ?""",
-        [export_id, recipe_digest, settings.tier, inputs_version(lake, None)],
-    )
-    if not rows:
-        return None
-    records = [record for _, record in sorted(folder.finished_shards().items())]
-    shards = tuple(record for record in records if record.samples)
-    if len(shards) != rows[0]["shards"]:
-        return None
-    left_out = tuple(item for record in records for item in record.left_out)
-    return ExportResult(folder.path, rows[0]["samples"], rows[0]["bytes"], shards, left_out, 0, plan, rows[0]["snapshot"], export_id)
-
-
-def _export_id(plan: str, path: Path) -> str:
-    return str(uuid.uuid5(uuid.UUID(plan[:32]), str(path)))
 
 
 def refuse_own_source(lake: Lake, path: Path) -> None:
@@ -185,29 +139,18 @@ def refuse_own_source(lake: Lake, path: Path) -> None:
 
 def write_all(
     lake: Lake,
-    settings: ExportSettings,
-    columns: Sequence[str],
-    relation: str,
+    query: ExportQuery,
     todo: Sequence[PlannedShard],
-    folder: ExportFolder,
-    read: Read,
+    write: Callable[[PlannedShard, pa.Table], ShardRecord],
     workers: int,
     counter: _Progress,
-    cut: CutClip,
 ) -> Iterator[ShardRecord]:
     """Write shards in a pool of threads; at most ``workers`` are written and one waits at any moment."""
-    encode = resizer(settings.resize, settings.quality) if settings.resize else original
-
-    def write(shard: PlannedShard, rows: pa.Table) -> ShardRecord:
-        record = write_shard(folder.path / shard.name, folder.temporary(shard.name), rows, read, encode, counter.step, cut)
-        folder.remember(record)
-        return record
-
     pending: deque[Future[ShardRecord]] = deque()
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="export") as pool:
         try:
             for window in windows(todo):
-                rows = lake.query(rows_sql(settings, columns, window[0].first, window[-1].last, relation))
+                rows = lake.query(query.rows_sql(window[0].first, window[-1].last))
                 start = 0
                 for shard in window:
                     part = rows.slice(start, shard.samples)
@@ -219,79 +162,8 @@ def write_all(
                         yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: writers stop at their next sample, and a started export goes on from whole shards
             counter.stopped = True
             for future in pending:
                 future.cancel()
             raise
-
-
-def index_of(
-    plan: ExportPlan, settings: ExportSettings, columns: Sequence[str], recipe: str, recipe_digest: str, records: Sequence[ShardRecord]
-) -> dict[str, Any]:
-    """``index.json``: the same for the same data, recipe, seed and settings; no times, no snapshot."""
-    written = [record for record in records if record.samples]
-    extensions: dict[str, int] = {}
-    for record in written:
-        for name, count in record.extensions.items():
-            extensions[name] = extensions.get(name, 0) + count
-    return {
-        "format": FORMAT,
-        "plan": plan.digest,
-        "recipe": recipe,
-        "recipe_digest": recipe_digest,
-        "settings": public_settings(settings),
-        "columns": list(columns),
-        "extensions": dict(sorted(extensions.items())),
-        "planned": plan.samples,
-        "samples": sum(record.samples for record in written),
-        "left_out": sum(len(record.left_out) for record in records),
-        "bytes": sum(record.bytes for record in written),
-        "shards": [{"name": r.name, "samples": r.samples, "bytes": r.bytes, "sha256": r.sha256} for r in written],
-    }
-
-
-def breakdown(lake: Lake, settings: ExportSettings, plan: ExportPlan) -> list[dict[str, Any]]:
-    """Planned samples by source and licence, most first; 50 rows at most."""
-    rows = lake.query(
-        f"SELECT source, license, count(*) AS samples, count(caption) AS captioned, sum(coalesce(byte_length, 0)) AS bytes FROM wide "
-        f"WHERE tier = {quote(settings.tier)} AND {order_sql(settings.seed)} <= CAST({plan.shards[-1].last} AS UBIGINT) "
-        "GROUP BY ALL ORDER BY samples DESC, source, license LIMIT 50"
-    )
-    found: list[dict[str, Any]] = rows.to_pylist()
-    return found
-
-
-def remember_export(
-    lake: Lake, settings: ExportSettings, result: ExportResult, recipe: str, recipe_digest: str, run_id: str | None, started: datetime
-) -> None:
-    """Add the export to the lake, once: its id is made of plan and folder. A known one is noted as true of this snapshot."""
-    known = lake.query(f"SELECT count(*) AS n FROM exports WHERE export_id = CAST({quote(result.export_id)} AS UUID)")
-    if known["n"][0].as_py():
-        confirm_export(lake, result.export_id, result.snapshot)  # the next run need not plan it again
-        return
-    row = {
-        "export_id": result.export_id,
-        "run_id": run_id,
-        "tier": settings.tier,
-        "recipe": recipe,
-        "recipe_digest": recipe_digest,
-        "snapshot": result.snapshot,
-        "seed": settings.seed,
-        "directory": str(result.directory),
-        "samples": result.samples,
-        "bytes": result.bytes,
-        "settings": json.dumps(public_settings(settings), sort_keys=True),
-        "started_at": started,
-        "finished_at": datetime.now(UTC),
-    }
-    shards = pa.table(
-        {
-            "export_id": pa.array([result.export_id] * len(result.shards), pa.string()),
-            "name": pa.array([record.name for record in result.shards], pa.string()),
-            "sha256": pa.array([record.sha256 for record in result.shards], pa.string()),
-            "bytes": pa.array([record.bytes for record in result.shards], pa.int64()),
-            "samples": pa.array([record.samples for record in result.shards], pa.int64()),
-        }
-    )
-    record_export(lake, row, shards)

@@ -1,7 +1,6 @@
-"""Plans an export: which samples, in which order, in which shard. Pure functions over plain data.
+"""Plans an export: its settings, and which samples go into which shard. Pure functions over plain data.
 
-The order of samples is the order of MD5(seed ":" sample_id): stable across versions and machines, and uniform at
-random. A plan costs 40 bytes a sample while it is made and nothing afterwards but its shards.
+A plan costs 40 bytes a sample while it is made and nothing afterwards but its shards.
 """
 
 import hashlib
@@ -14,23 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from manifests.captions import CHOICES, ORIGINAL, chosen_sql
-from manifests.connection import identifier, quote
+from manifests.captions import CHOICES
 from manifests.errors import UsageError
 from operators.plugins import nearest
-from pipelines.clip_cutter import BYTES_A_SECOND, Method
+from pipelines.clip_cutter import Method
 from pipelines.shards import BLOCK
 
 FORMAT = "goldsieve-export/1"
-PROVENANCE = (
-    *("sample_id", "key", "source", "modality", "uri", "byte_offset", "byte_length", "media_hash", "format", "width", "height"),
-    *("caption", "metadata", "license", "author", "source_url", "tier", "parent_id", "span_start_s", "span_end_s"),
-)
-"""Columns every ``.json`` has."""
-CAPTION_COLUMNS = ("caption_original", "caption_kind", "caption_model", "caption_choices")
-"""Beside them, when the lake has other captions than the originals and the policy may choose one."""
-VOLATILE = {"ingested_at", "ref_hash", "stamp", "run_id"}
-"""Columns that differ between two undisturbed runs over the same data."""
 WINDOW_ROWS = 50_000
 WINDOW_TEXT = 256 << 20
 UNITS = {"": 1, "B": 1}
@@ -120,72 +109,8 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def export_columns(schema: pa.Schema, settings: ExportSettings) -> list[str]:
-    """Names of the ``wide`` columns that the ``.json`` of this export has, sorted. Raises `UsageError` for an unknown one."""
-    for name in settings.columns or ():
-        if name not in schema.names:
-            raise UsageError(f"Export setting columns names {name!r}, which the lake does not have.{nearest(name, schema.names)}")
-    if settings.columns is not None:
-        made = {name for name in schema.names if name in CAPTION_COLUMNS}
-        return sorted({*PROVENANCE, *settings.columns, *made})
-    return sorted(f.name for f in schema if f.name not in VOLATILE and not pa.types.is_temporal(f.type) and not _is_vector(f.type))
-
-
-def _is_vector(kind: Any) -> bool:
-    """Numbers by the hundred, such as embeddings, or a list of such lists."""
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
-        return False
-    return pa.types.is_floating(kind.value_type) or _is_vector(kind.value_type)
-
-
-def order_sql(seed: int) -> str:
-    """SQL of the 64-bit key that orders samples: the upper half of MD5(seed ":" sample_id)."""
-    return f"md5_number_upper({quote(f'{int(seed)}:')} || CAST(sample_id AS VARCHAR))"
-
-
-def relation_sql(settings: ExportSettings, versions: bool) -> str:
-    """What is exported: ``wide``, with the captions that the policy chooses in place of the originals. ``versions``: the lake has any."""
-    if not versions or set(settings.caption_shares) == {ORIGINAL}:
-        return "wide"
-    several = ", list_transform(v.chosen, lambda c: c.text) AS caption_choices" if settings.captions_per_sample > 1 else ""
-    chosen = chosen_sql(settings.caption_shares, settings.captions_per_sample, settings.seed)
-    return f"""(
-        SELECT w.* REPLACE (coalesce(v.chosen[1].text, w.caption) AS caption), w.caption AS caption_original,
-            coalesce(v.chosen[1].kind, 'original') AS caption_kind, v.chosen[1].model AS caption_model{several}
-        FROM wide w LEFT JOIN ({chosen}) v ON v.sample_id = w.sample_id)"""
-
-
-def _exported(settings: ExportSettings, relation: str) -> str:
-    return f"{relation} WHERE tier = {quote(settings.tier)} AND NOT is_protected"
-
-
-def plan_sql(settings: ExportSettings, columns: Sequence[str], relation: str = "wide") -> str:
-    """SQL of what `plan_export` takes: one row a sample, in order."""
-    record = ", ".join(f"{identifier(c)} := {identifier(c)}" for c in columns)
-    media = "coalesce(byte_length, 0)"
-    if settings.resize:  # bytes go with the area
-        media = f"CAST({media} * least(1.0, coalesce(pow({settings.resize} / nullif(least(width, height), 0.0), 2), 1.0)) AS BIGINT)"
-    media = f"CASE WHEN parent_id IS NULL THEN {media} ELSE CAST((span_end_s - span_start_s) * {BYTES_A_SECOND} AS BIGINT) END"
-    limit = f"LIMIT {settings.max_samples}" if settings.max_samples else ""
-    return (
-        f"SELECT {order_sql(settings.seed)} AS order_key, {media} AS media, CAST(coalesce(strlen(caption), 0) AS BIGINT) AS caption, "
-        "CAST(strlen(record) AS BIGINT) AS record, md5_number_upper(record) AS content "
-        f"FROM (SELECT *, CAST(to_json(struct_pack({record})) AS VARCHAR) AS record FROM {_exported(settings, relation)}) "
-        f"ORDER BY order_key, sample_id {limit}"
-    )
-
-
-def rows_sql(settings: ExportSettings, columns: Sequence[str], first: int, last: int, relation: str = "wide") -> str:
-    """SQL of the full rows with order keys ``first..last``, in order."""
-    names = ", ".join(identifier(c) for c in columns)
-    return (
-        f"SELECT {names} FROM (SELECT *, {order_sql(settings.seed)} AS order_key FROM {_exported(settings, relation)}) "
-        f"WHERE order_key BETWEEN CAST({first} AS UBIGINT) AND CAST({last} AS UBIGINT) ORDER BY order_key, sample_id"
-    )
-
-
 def plan_export(samples: pa.Table, settings: ExportSettings, recipe_digest: str) -> ExportPlan:
-    """Cut samples, in the order and with the columns of `plan_sql`, into shards. Depends on its arguments alone."""
+    """Cut samples, in the order and with the columns of `ExportQuery.plan_sql`, into shards. Depends on its arguments alone."""
     keys = samples["order_key"].to_numpy()
     record = samples["record"].to_numpy()
     pads = [-(-samples[name].to_numpy() // BLOCK) * BLOCK + BLOCK for name in ("media", "record", "caption")]

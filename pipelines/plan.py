@@ -13,7 +13,7 @@ from manifests.wide import current_operators, narrow
 from pipelines.captions.settings import routes_of
 from pipelines.export import refuse_own_source
 from pipelines.export_folder import ExportFolder
-from pipelines.export_plan import export_columns
+from pipelines.export_query import export_columns
 from pipelines.measure import prepare
 from pipelines.passes import plan_passes
 from pipelines.recipe import Recipe

@@ -17,7 +17,8 @@ from operators.catalogue import rows as catalogue_rows
 from pipelines import journal
 from pipelines.data_card import CardFacts
 from pipelines.engine import EngineName, LazyEngine
-from pipelines.export import ExportResult, export, finished_before
+from pipelines.export import export
+from pipelines.export_record import ExportResult, finished_before
 from pipelines.ingest import ingest
 from pipelines.measure import PassResult, measure, prepare
 from pipelines.passes import OperatorUse

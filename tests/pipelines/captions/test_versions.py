@@ -13,7 +13,8 @@ from pipelines.captions.pairs import write_pairs
 from pipelines.captions.samples import make_plan, pending_sql, stream
 from pipelines.captions.settings import CaptionSettings, ModelSpec
 from pipelines.cli import app
-from pipelines.export_plan import ExportSettings, relation_sql
+from pipelines.export_plan import ExportSettings
+from pipelines.export_query import relation_sql
 from pipelines.report import write_report
 from quality.caption_report import caption_part
 from quality.why import why
