@@ -80,6 +80,11 @@ def tier_counts(lake: Lake) -> dict[str, int]:
     return {row["tier"]: row["n"] for row in rows}
 
 
+def examples(lake: Lake, tier: str, most: int) -> list[str]:
+    """Ids of some samples of a tier."""
+    return [row["id"] for row in lake.rows(f"SELECT {ID} AS id FROM {FLAT} WHERE tier = ? ORDER BY {SHUFFLED} LIMIT ?", [tier, most])]
+
+
 def failing(lake: Lake, rules: Sequence[RuleText], most: int) -> list[tuple[RuleText, int, list[str]]]:
     """For every rule that somebody failed: how many readable samples, and some of them, those that failed only it first."""
     found = []
