@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.demo_data import COPIES, SHARES
+from pipelines.demo_defects import COPIES, SHARES
 
 CHECKS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(COPIES, ("gold.unique",)),

@@ -114,7 +114,7 @@ class LakeCopy:
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """This thread's connection, in which ``wide`` is the copy; interrupted after `SECONDS`. Raises `SqlError` for what DuckDB refuses."""
+        """This thread's connection, in which ``wide`` is the copy; interrupted after `SECONDS`. Raises `SqlError`."""
         mine: tuple[int, duckdb.DuckDBPyConnection] | None = getattr(self._local, "cursor", None)
         if mine is None or mine[0] != self._generation:
             generation, cursor = self._generation, self.lake.connection.cursor()

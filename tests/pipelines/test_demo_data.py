@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from manifests.errors import UsageError
-from pipelines.demo_data import COPIES, SHARES, DemoSet, bomb, build_demo, read_labels
+from pipelines.demo_data import DemoSet, build_demo, read_labels
+from pipelines.demo_defects import COPIES, SHARES, bomb
 from pipelines.demo_pictures import PICTURES, Picture
 
 SAMPLES = 100

@@ -1,6 +1,6 @@
 from typing import Any
 
-from pipelines.demo_data import SHARES
+from pipelines.demo_defects import SHARES
 from pipelines.demo_score import CHECKS, Score, clean_in_gold, score
 
 RULES = {rule for rules in CHECKS.values() for rule in rules} - {"gold.matches", "gold.agrees"}
