@@ -24,8 +24,9 @@ from manifests.outage import outlast, outlasting
 from manifests.parts import Part
 from manifests.registration import register
 from manifests.storage import is_remote
-from manifests.tables import ensure_signal_table, signal_table
-from manifests.wide import create_wide, current_operators
+from manifests.tables import signal_table
+from manifests.versions import OperatorVersion, after, make_current, not_current
+from manifests.wide import create_wide
 
 R = TypeVar("R")
 
@@ -165,22 +166,11 @@ class Lake:
         return IngestResult(source, 0, 0, samples, 0, errors)
 
     @outlasting
-    def set_current(
-        self, operator: str, fingerprint: str, version: str, settings: str, scope: str, keyed_by: str, schema: pa.Schema
-    ) -> None:
-        """Make this version of an operator the one ``wide`` shows. ``schema``: of its signal table."""
-        columns = [n for n in schema.names if n not in ("key", "fingerprint", "run_id", "error")]
-        current = {o.name: o for o in current_operators(self.connection)}
-        known = current.get(operator)
-        if known and known.fingerprint == fingerprint and list(known.columns) == columns:
-            return
-        with self.transaction(f"operator {operator} {version}") as connection:
-            ensure_signal_table(connection, schema, operator)
-            connection.execute(
-                f"INSERT INTO operator_versions VALUES (?, ?, ?, ?, ?, ?, ?, {_after('recorded_at', 'operator_versions')})",
-                [operator, fingerprint, version, settings, scope, keyed_by, columns],
-            )
-            create_wide(connection)
+    def set_current(self, *versions: OperatorVersion) -> None:
+        """Make these versions of operators the ones ``wide`` shows."""
+        if new := not_current(self.connection, versions):
+            with self.transaction(f"operator {', '.join(f'{one.name} {one.version}' for one in new)}") as connection:
+                make_current(connection, new)
 
     @outlasting
     def commit(self, parts: Iterable[Part], message: str) -> None:
@@ -218,7 +208,7 @@ class Lake:
             connection.execute(
                 f"INSERT INTO tiers SELECT sample_id, tier, failed_rules, ?, ? FROM ({select_sql}) ORDER BY sample_id", [recipe, digest]
             )
-            later = _after("applied_at", "tierings")
+            later = after("applied_at", "tierings")
             connection.execute("DELETE FROM tierings WHERE recipe = ?", [recipe])
             connection.execute(
                 f"INSERT INTO tierings VALUES (?, ?, ?, ?, ?, {later})", [recipe, digest, json.dumps(rules), data_version, run_id]
@@ -237,8 +227,3 @@ class Lake:
     def compact(self) -> list[str]:
         """Merge small parts (see `manifests.compaction`); returns the tables that had many. Hold the lease."""
         return compact(self.connection)
-
-
-def _after(column: str, table: str) -> str:
-    """SQL of now, or of a moment after the latest there is: the last row stays the last when a clock was set back."""
-    return f"(SELECT greatest(now(), coalesce(max({column}) + INTERVAL 1 MICROSECOND, now())) FROM {table})"

@@ -15,6 +15,7 @@ from manifests import Lake
 from manifests.changes import inputs_version
 from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
+from manifests.versions import OperatorVersion
 from manifests.wide import words_of
 from operators.base import Batch, Updatable, settings
 from operators.near_duplicates import NearDuplicates
@@ -95,23 +96,27 @@ def prepare(lake: Lake, uses: Sequence[OperatorUse]) -> list[Pass]:
     Raises `SqlError` for a condition or an ordering that is unsafe or names no column.
     """
     passes = plan_passes(uses)
-    for use in (use for run in passes for use in run.uses):
-        operator = use.operator
-        lake.set_current(
-            use.name,
-            use.fingerprint,
-            operator.version,
-            json.dumps(settings(operator), default=str),
-            operator.scope,
-            use.keyed_by,
-            signal_schema(operator.adds),
-        )
-    for use in (use for run in passes for use in run.uses):
+    uses = [use for run in passes for use in run.uses]
+    lake.set_current(*(_version(use) for use in uses))
+    for use in uses:
         if use.when:
             check_expression(lake.connection, use.when, "wide", where=f"'when' of operator {use.name}")
         if use.operator.reads.order_by:
             check_order(lake.connection, use.operator.reads.order_by, "wide", where=f"ordering of operator {use.name}")
     return passes
+
+
+def _version(use: OperatorUse) -> OperatorVersion:
+    operator = use.operator
+    return OperatorVersion(
+        name=use.name,
+        fingerprint=use.fingerprint,
+        keyed_by=use.keyed_by,
+        schema=signal_schema(operator.adds),
+        version=operator.version,
+        settings=json.dumps(settings(operator), default=str),
+        scope=operator.scope,
+    )
 
 
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int, Timing]:

@@ -1,5 +1,6 @@
 """What a run of a recipe would do, and whether it could: looked at before anything is measured."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from manifests import Lake, create_lake, open_lake
-from manifests.opening import exists
+from manifests.errors import LakeMissingError
 from manifests.tables import signal_table
+from manifests.versions import OperatorVersion
 from manifests.wide import current_operators, narrow
 from pipelines.captions.settings import routes_of
 from pipelines.export import refuse_own_source
@@ -42,12 +44,11 @@ def check_recipe(recipe: Recipe) -> list[str]:
     for spec in recipe.sources:
         expand(spec.path) if spec.kind else guess_kind(spec.path)
     with tempfile.TemporaryDirectory() as folder, create_lake(folder) as lake:
-        if exists(recipe.lake):
-            with open_lake(recipe.lake) as real:
-                for known in current_operators(real.connection):
-                    lake.set_current(known.name, known.fingerprint, "", "{}", "batch", known.keyed_by, _schema(real, known.name))
-                if recipe.export:
-                    refuse_own_source(real, Path(recipe.export.to))
+        with contextlib.suppress(LakeMissingError), open_lake(recipe.lake) as real:
+            known = current_operators(real.connection)
+            lake.set_current(*(OperatorVersion(o.name, o.fingerprint, o.keyed_by, _schema(real, o.name)) for o in known))
+            if recipe.export:
+                refuse_own_source(real, Path(recipe.export.to))
         prepare(lake, recipe.operators)
         check_fits(lake, recipe)
         return unmeasured(lake, recipe.tiers)

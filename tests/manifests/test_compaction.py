@@ -8,6 +8,7 @@ from manifests import Lake, compaction, create_lake, open_lake
 from manifests.changes import data_version
 from manifests.parts import Part, signal_part, signal_schema, uuids
 from manifests.upkeep import collect_garbage
+from manifests.versions import OperatorVersion
 
 ADDS = pa.schema([("value", pa.float32())])
 
@@ -20,7 +21,7 @@ def part(lake: Lake, rows: int) -> Part:
 @pytest.fixture
 def lake(tmp_path: Path):
     with create_lake(tmp_path / "lake") as made:
-        made.set_current("x", "f" * 16, "1", "{}", "batch", "media", signal_schema(ADDS))
+        made.set_current(OperatorVersion("x", "f" * 16, "media", signal_schema(ADDS)))
         yield made
 
 

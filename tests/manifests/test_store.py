@@ -17,6 +17,7 @@ from manifests.parts import Part, signal_part, signal_schema, uuids
 from manifests.runs import begin_run, end_run
 from manifests.schema import REFERENCE, pair_hash
 from manifests.upkeep import collect_garbage
+from manifests.versions import OperatorVersion
 
 ADDS = pa.schema([("score", pa.float32())])
 
@@ -31,7 +32,7 @@ def listing(*rows: tuple[str, str, str | None], stamp: str = "1") -> Iterator[pa
 
 
 def scores(lake: Lake, keys: list[uuid.UUID], values: list[float], fingerprint: str = "f1") -> Part:
-    lake.set_current("op", fingerprint, "1", "{}", "batch", "caption", signal_schema(ADDS))
+    lake.set_current(OperatorVersion("op", fingerprint, "caption", signal_schema(ADDS)))
     columns = {"score": pa.array(values, type=pa.float32())}
     return signal_part(lake.address.data, "signal_op", ADDS, uuids(keys), fingerprint, uuid.uuid4(), columns)
 
@@ -94,17 +95,18 @@ def test_wide_shows_the_current_version_of_an_operator(lake: Lake) -> None:
     assert lake.value("SELECT score FROM wide") == 1.0
     lake.commit([scores(lake, [key], [2.0], "f2")], "new")
     assert lake.value("SELECT score FROM wide") == 2.0
-    lake.set_current("op", "f1", "1", "{}", "batch", "caption", signal_schema(ADDS))
+    lake.set_current(OperatorVersion("op", "f1", "caption", signal_schema(ADDS)))
     assert lake.value("SELECT score FROM wide") == 1.0
     assert lake.value("SELECT is_duplicate FROM wide") is None
 
 
 def test_an_operator_may_add_a_column_but_not_change_a_type(lake: Lake) -> None:
-    lake.set_current("op", "f1", "1", "{}", "batch", "caption", signal_schema(ADDS))
-    lake.set_current("op", "f2", "2", "{}", "batch", "caption", signal_schema(pa.schema([("score", pa.float32()), ("extra", pa.string())])))
+    lake.set_current(OperatorVersion("op", "f1", "caption", signal_schema(ADDS)))
+    wider = pa.schema([("score", pa.float32()), ("extra", pa.string())])
+    lake.set_current(OperatorVersion("op", "f2", "caption", signal_schema(wider)))
     assert "extra" in lake.query("SELECT * FROM wide").column_names
     with pytest.raises(PromiseError, match="keeps its type"):
-        lake.set_current("op", "f3", "3", "{}", "batch", "caption", signal_schema(pa.schema([("score", pa.string())])))
+        lake.set_current(OperatorVersion("op", "f3", "caption", signal_schema(pa.schema([("score", pa.string())]))))
 
 
 def test_pair_hash_is_the_same_in_python_and_sql(lake: Lake) -> None:

@@ -17,6 +17,7 @@ from manifests.changes import data_version
 from manifests.parts import uuids, write_part
 from manifests.schema import MEDIA, REFERENCE, media_hash
 from manifests.tables import signal_table
+from manifests.versions import OperatorVersion
 
 HOSTILE = ["nul \0 byte", "line\nbreaks\r\n\ttabs", 'quo"te \\ back', "\u202eright to left", "日本語 👩‍👩‍👧", "", None, "x" * 300_000]
 KEYS = ["a.b.c", "spaces here", "ключ/путь", "../../etc/passwd", "k" * 300, "日本 語", "quo'te\"", "tab\tkey"]
@@ -75,7 +76,7 @@ def build_lake(folder: Path, count: int) -> None:
         )
         signal_fields = {"phash": pa.uint64(), "sharpness": pa.float32(), "image_embedding": pa.list_(pa.float32())}
         schema = pa.schema({"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), **signal_fields, "error": pa.string()})
-        lake.set_current("pixels", "f1", "1", "{}", "batch", "media", schema)
+        lake.set_current(OperatorVersion("pixels", "f1", "media", schema))
         signals = {
             "key": uuids(hashes),
             "fingerprint": pa.array(["f1"] * len(refs)),

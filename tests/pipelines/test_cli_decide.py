@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from manifests import Lake, open_lake
 from manifests.errors import RecipeError, UsageError
+from manifests.versions import OperatorVersion
 from pipelines.cli import app
 from pipelines.cli_decide import share
 from pipelines.plan import check_recipe
@@ -142,7 +143,7 @@ def test_beware_of_scores_of_another_encoder_and_of_what_nobody_measured(gallery
     lake = gallery()
     for name, settings in (("clip_score", "{}"), ("image_embedding", '{"encoder": "starter"}')):
         fields = {"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), name: pa.float32(), "error": pa.string()}
-        lake.set_current(name, "f", "1", settings, "batch", "pair", pa.schema(fields))
+        lake.set_current(OperatorVersion(name, "f", "pair", pa.schema(fields), settings=settings))
     recipe = recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {preset: datacomp-clip-b32-025}}")
     beware(lake, recipe)
     said = capsys.readouterr()

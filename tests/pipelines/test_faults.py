@@ -27,6 +27,7 @@ from manifests.parts import uuids, write_part
 from manifests.runs import begin_run, end_run
 from manifests.schema import MEDIA
 from manifests.upkeep import collect_garbage
+from manifests.versions import OperatorVersion
 from operators.phash import PHash
 from pipelines import engine as engines
 from pipelines import measure as measuring
@@ -216,9 +217,9 @@ def test_a_full_disk_ends_the_run_and_the_next_one_finishes(tmp_path: Path, pict
 def test_a_clock_that_was_set_back_changes_no_order(tmp_path: Path) -> None:
     with create_lake(tmp_path / "lake") as lake, lake.writing("test"):
         schema = pa.schema({"key": pa.uuid(), "fingerprint": pa.string(), "run_id": pa.uuid(), "x": pa.int32(), "error": pa.string()})
-        lake.set_current("op", "old", "1", "{}", "batch", "media", schema)
+        lake.set_current(OperatorVersion("op", "old", "media", schema))
         lake.connection.execute("UPDATE operator_versions SET recorded_at = now() + INTERVAL 1 YEAR")
-        lake.set_current("op", "new", "2", "{}", "batch", "media", schema)
+        lake.set_current(OperatorVersion("op", "new", "media", schema, version="2"))
         assert lake.value("SELECT arg_max(fingerprint, recorded_at) FROM operator_versions") == "new"
         for recipe in ("first", "second"):
             select = "SELECT uuid() AS sample_id, 'gold' AS tier, CAST([] AS VARCHAR[]) AS failed_rules"

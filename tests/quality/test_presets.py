@@ -2,12 +2,13 @@ import dataclasses
 import json
 import re
 
-import pyarrow as pa
 import pytest
 import yaml
 
 from manifests import create_lake
 from manifests.errors import UsageError
+from manifests.parts import signal_schema
+from manifests.versions import OperatorVersion
 from operators.plugins import available
 from quality.presets import accepted, as_yaml, measured_with, preset, presets, scale_warnings, with_presets
 from quality.rule_reader import parse_tiers
@@ -37,17 +38,16 @@ def test_the_presets():
         preset("datacomp-basics")
 
 
+def version_of(operator):
+    keyed_by = "sample" if operator.scope == "corpus" else "media"
+    return OperatorVersion(operator.name, "f", keyed_by, signal_schema(operator.adds))
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     """A lake whose ``wide`` has every column of every operator."""
     with create_lake(tmp_path_factory.mktemp("full") / "lake") as lake:
-        for cls in available().values():
-            operator = cls()
-            names = [pa.field("key", pa.uuid()), pa.field("fingerprint", pa.string()), pa.field("run_id", pa.uuid())]
-            schema = pa.schema([*names, *operator.adds, pa.field("error", pa.string())])
-            lake.set_current(
-                operator.name, "f", operator.version, "{}", operator.scope, "sample" if operator.scope == "corpus" else "media", schema
-            )
+        lake.set_current(*(version_of(cls()) for cls in available().values()))
         yield lake
 
 
