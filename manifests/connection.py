@@ -15,6 +15,8 @@ from manifests.storage import ATTEMPTS, is_remote, secret_sql
 
 ALIAS = "lake"
 """Name the lake has inside every connection."""
+_checked: set[str] = set()
+"""Extensions whose signatures were checked in this process."""
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -55,15 +57,11 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     """
     if address.is_local and not create and not address.catalog_file.exists():
         raise LakeMissingError(f"There is no lake at {address}. Create one with: goldsieve init {shlex.quote(str(address))}")
-    connection = duckdb.connect(":memory:")
+    connection = _with_extensions(address)
     _bound_memory(connection)
-    load_extension(connection, "ducklake")
-    load_extension(connection, "sqlite_scanner" if address.is_local else "postgres_scanner")
     if is_remote(address.data):
-        load_extension(connection, "httpfs")
         connection.execute(f"SET http_retries = {ATTEMPTS}")
         if address.data.startswith("s3://"):
-            load_extension(connection, "aws")
             connection.execute(secret_sql())
     else:  # the system keeps pages of local files; DuckDB's own copy of every file it reads grew with each commit of a long run
         connection.execute("SET enable_external_file_cache = false")
@@ -91,6 +89,21 @@ def connect(address: LakeAddress, *, read_only: bool, create: bool = False, at: 
     # Commands show their own progress.
     with contextlib.suppress(duckdb.InvalidInputException):  # inside Jupyter without ipywidgets there is no bar to switch off
         connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def _with_extensions(address: LakeAddress) -> duckdb.DuckDBPyConnection:
+    """A new database with the extensions that the lake needs. DuckDB checks the signature of each, which takes longer than all else
+    about opening a lake: so once a process, and not for every connection. SQL can load no unsigned ones in any of them."""
+    names = ["ducklake", "sqlite_scanner" if address.is_local else "postgres_scanner"]
+    names += ["httpfs"] if is_remote(address.data) else []
+    names += ["aws"] if address.data.startswith("s3://") else []
+    known = _checked.issuperset(names)
+    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": known})
+    for name in names:
+        load_extension(connection, name)
+    _checked.update(names)
+    connection.execute("SET allow_unsigned_extensions = false")  # and DuckDB refuses to set it to true again
     return connection
 
 

@@ -26,21 +26,24 @@ from pipelines.run import run_recipe
 SECRET = servers.KEYS["AWS_SECRET_ACCESS_KEY"]
 
 
-@pytest.fixture
-def nodes(bucket: str) -> Iterator[servers.Nodes]:
+@pytest.fixture(scope="module")
+def nodes(s3_server: str) -> Iterator[servers.Nodes]:
     """A head that measures nothing; it and its nodes have the keys of the store in their environment."""
-    cluster = servers.Nodes(head_cpus=0)
-    yield cluster
-    cluster.close()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**servers.KEYS, "AWS_ENDPOINT_URL": s3_server}.items():
+            environment.setenv(name, value)
+        cluster = servers.Nodes(head_cpus=0)
+        yield cluster
+        cluster.close()
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for n in range(700):
+    for n in range(300):
         coarse = np.random.default_rng(n).integers(0, 255, (12, 16, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((480, 360), Image.Resampling.NEAREST).save(folder / f"{n:03}.jpg")
+        Image.fromarray(coarse).resize((360, 270), Image.Resampling.NEAREST).save(folder / f"{n:03}.jpg")
         (folder / f"{n:03}.txt").write_text(f"squares and other shapes, number {n}")
     return folder
 

@@ -101,14 +101,8 @@ def test_partitions_give_the_groups_of_one_process_however_often_a_task_runs(tmp
 
 
 @pytest.mark.ray
-def test_partitions_on_ray(tmp_path: Path) -> None:
-    from pipelines.engine_ray import RayEngine
-
+def test_partitions_on_ray(tmp_path: Path, ray_engine: Callable[[], RayEngine]) -> None:
     phash, dhash = hashes()
-    engine = RayEngine()
-    try:
-        found = duplicates_ray.kept_rows_in(tmp_path / "pairs", 4, engine._ray, phash, dhash, 10, 12)
-    finally:
-        engine.close()
+    found = duplicates_ray.kept_rows_in(tmp_path / "pairs", 4, ray_engine()._ray, phash, dhash, 10, 12)
     assert found.tolist() == kept_rows(phash, dhash, 10, 12)[0].tolist()
     assert not list((tmp_path / "pairs").iterdir())
