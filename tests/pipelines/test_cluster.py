@@ -43,7 +43,7 @@ def pictures(tmp_path: Path) -> Path:
     folder.mkdir()
     for n in range(300):
         coarse = np.random.default_rng(n).integers(0, 255, (12, 16, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((360, 270), Image.Resampling.NEAREST).save(folder / f"{n:03}.jpg")
+        Image.fromarray(coarse).resize((480, 360), Image.Resampling.NEAREST).save(folder / f"{n:03}.jpg")
         (folder / f"{n:03}.txt").write_text(f"squares and other shapes, number {n}")
     return folder
 
@@ -52,8 +52,9 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.mark.timeout(400)
 def test_a_node_that_is_killed_changes_nothing(tmp_path: Path, pictures: Path, nodes: servers.Nodes, postgres: str, bucket: str) -> None:
     def recipe(name: str) -> Path:
-        source = [{"path": str(pictures), "name": "pictures"}]
-        return write_recipe(tmp_path / name / "recipe.yaml", lake=tmp_path / name / "lake", sources=source, to=tmp_path / name / "gold")
+        folder, source = tmp_path / name, [{"path": str(pictures), "name": "pictures"}]
+        export = {"shard_size": "4MB"}
+        return write_recipe(folder / "recipe.yaml", lake=folder / "lake", sources=source, to=folder / "gold", export=export)
 
     run_recipe(recipe("local"), engine="inline", reporter=Reporter(quiet=True))
     data = f"{bucket}/{uuid.uuid4().hex}"

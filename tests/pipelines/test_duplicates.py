@@ -1,7 +1,9 @@
 """Copies in a lake: protected sets, increments, partitions."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +103,7 @@ def test_partitions_give_the_groups_of_one_process_however_often_a_task_runs(tmp
 
 
 @pytest.mark.ray
-def test_partitions_on_ray(tmp_path: Path, ray_engine: Callable[[], RayEngine]) -> None:
+def test_partitions_on_ray(tmp_path: Path, ray_engine: Callable[[], Any]) -> None:
     phash, dhash = hashes()
     found = duplicates_ray.kept_rows_in(tmp_path / "pairs", 4, ray_engine()._ray, phash, dhash, 10, 12)
     assert found.tolist() == kept_rows(phash, dhash, 10, 12)[0].tolist()
