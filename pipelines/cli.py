@@ -23,7 +23,7 @@ class Commands(TyperGroup):
         except (KeyboardInterrupt, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "Query interrupted" not in str(error):  # DuckDB's way to say the same
                 raise
-            raise Interrupted("stopped. Finished work is stored; run the same command again to go on.") from None
+            raise Interrupted("stopped. Finished work is stored; run the same command again to continue.") from None
 
 
 app = typer.Typer(
@@ -37,10 +37,10 @@ app = typer.Typer(
         "Curate multimodal training data: measure every sample once, sort it into bronze, silver and gold by SQL rules, "
         "export WebDataset shards.\n\n"
         "Examples:\n\n"
-        "  goldsieve demo demo                  the whole job on pictures that are already here\n\n"
-        "  goldsieve run recipe.yaml            ingest, measure, tier, export; run it again to go on\n\n"
+        "  goldsieve demo demo                  the whole job, on pictures that installed packages carry\n\n"
+        "  goldsieve run recipe.yaml            ingest, measure, tier, export; run it again to continue\n\n"
         "  goldsieve status ./lake              how far it got\n\n"
-        "  goldsieve why ./lake KEY             why a sample is where it is\n\n"
+        "  goldsieve why ./lake KEY             why a sample is in its tier\n\n"
         "Exit codes: 0 done; 1 done, but too many samples failed; 2 wrong use or invalid recipe; 3 stopped by an error, safe to rerun; "
         "130 stopped with Ctrl-C, safe to rerun."
     ),
@@ -57,7 +57,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 def demo(
     directory: Annotated[Path, typer.Argument(help="Where the demo's data, lake, shards and report go.")] = Path("goldsieve-demo"),
     engine: EngineOption = "inline",
-    video: Annotated[bool, typer.Option("--video", help="Films instead of pictures: shots, moves, clips.")] = False,
+    video: Annotated[bool, typer.Option("--video", help="Use films instead of pictures: shots, camera moves, clips.")] = False,
 ) -> None:
     """Run the whole job on a small labelled data set, offline, and print what was caught and missed.
 
@@ -95,7 +95,7 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(0)  # the reader of our output is gone, as with `| head`
     except MemoryError:
-        _end("out of memory. Finished work is stored; run the same command again to go on.", 3)
+        _end("out of memory. Finished work is stored; run the same command again to continue.", 3)
     except OSError as error:
         if debugging():
             raise

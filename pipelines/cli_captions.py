@@ -24,7 +24,7 @@ def rewrite(
     recipe: RecipeArgument,
     overrides: SetOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked for and what it would cost; send nothing.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Only so many samples, to try a recipe.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many samples, to try a recipe.", min=1)] = None,
     retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask again for samples that kept their original.")] = False,
     engine: Annotated[
         Literal["inline", "ray"], typer.Option(help="inline: requests leave from this process. ray: from actors of a cluster.")
@@ -36,7 +36,7 @@ def rewrite(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Rewrite captions as the recipe's captions say: routed, checked, versioned. Does only what is missing; safe to stop at any moment.
+    """Rewrite captions as the recipe says, with checks and versions. Does only what is missing; safe to stop at any time.
 
     Examples:
 
@@ -96,7 +96,7 @@ def describe(outcome: Mapping[str, Any]) -> str:
     if outcome["faults"]:
         lines.append("  faults of servers: " + ", ".join(f"{name} {cell(count)}" for name, count in outcome["faults"].items()))
     if outcome["stopped"]:
-        lines.append(f"  stopped: {outcome['stopped']}. Run it again to go on.")
+        lines.append(f"  stopped: {outcome['stopped']}. Run it again to continue.")
     return "\n".join(lines)
 
 
@@ -110,7 +110,7 @@ def pairs(
     where: Annotated[str, typer.Option(help="SQL over wide: only these samples.")] = "",
     seed: Annotated[int, typer.Option(help="Which negatives are drawn.")] = 0,
 ) -> None:
-    """Write pairs of captions to train on, as JSONL: chosen, rejected, and why.
+    """Write preference pairs of captions for training, as JSONL: chosen, rejected, and why.
 
     Example: goldsieve pairs ./lake --kind preference --where "tier = 'gold'" -o dpo.jsonl
     """

@@ -24,13 +24,13 @@ def register(app: typer.Typer) -> None:
 def diff(
     lake: LakeArgument,
     before: Annotated[str, typer.Argument(help="A snapshot's number, or a recipe. See goldsieve snapshots.")],
-    after: Annotated[str | None, typer.Argument(help="Another one. Default: the lake as it is now.")] = None,
+    after: Annotated[str | None, typer.Argument(help="Another snapshot or recipe. Default: the lake as it is now.")] = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What moved between tiers, from one snapshot or recipe to another, which rules moved it, and examples.
+    """Show what moved between tiers from one snapshot or recipe to another, which rules moved it, and examples.
 
-    --set changes rules of the recipe that stands last.
+    --set changes rules of the last recipe named.
 
     Examples:
 
@@ -87,7 +87,7 @@ def suggest(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose thresholds with which a tier keeps a share of the lake: all of them together, and each alone. Writes nothing.
+    """Propose thresholds that keep a given share of the lake in a tier: all moved together, and each alone. Writes nothing.
 
     Example: goldsieve suggest recipe.yaml --keep 30%
     """

@@ -24,17 +24,22 @@ def calibrate(
         str,
         typer.Option(help="CSV, JSONL or Parquet with key (or sample_id) and label; or: lake, for its table labels; none, with --next."),
     ],
-    precision: Annotated[str | None, typer.Option(help="Wanted share of good among what is kept: 0.95 or 95%.")] = None,
-    recall: Annotated[str | None, typer.Option(help="Wanted share of the good that is kept: 0.9 or 90%.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Wanted share of good samples among those kept: 0.95 or 95%.")] = None,
+    recall: Annotated[str | None, typer.Option(help="Wanted share of the good samples that is kept: 0.9 or 90%.")] = None,
     keep: Annotated[str | None, typer.Option(help="Wanted share of the lake's samples that is kept: 0.3 or 30%.")] = None,
     good: Annotated[list[str] | None, typer.Option(help="A label that means good. May be given several times; '' is an empty one.")] = None,
-    bad: Annotated[list[str] | None, typer.Option(help="A label that means bad. Without --good or --bad, the rest is the other.")] = None,
+    bad: Annotated[
+        list[str] | None,
+        typer.Option(help="A label that means bad. With only --good or only --bad, all others are the opposite."),
+    ] = None,
     key_column: Annotated[str | None, typer.Option(help="Column with the key. Default: sample_id or key.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column (or name, in the lake) of the label. Default: label.")] = None,
     direction: Annotated[Literal["auto", "higher", "lower"], typer.Option(help="Which values are better.")] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for a picture and a JSON file.")] = None,
     format: Annotated[Literal["png", "svg"], typer.Option(help="Kind of picture.")] = "png",
-    next_samples: Annotated[int, typer.Option("--next", help="Instead: so many samples that are best labelled next.", min=0)] = 0,
+    next_samples: Annotated[
+        int, typer.Option("--next", help="Print this many samples to label next, and do not calibrate.", min=0)
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold: compare a signal with labels, and print the rule that reaches a precision, a recall or a share.
@@ -138,7 +143,7 @@ def presets(
     name: Annotated[str | None, typer.Argument(help="Print this preset as YAML, ready for a recipe.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The published rule sets there are, with their sources, and the signals and scales they need.
+    """List the published rule sets, with their sources and the signals and scales they need.
 
     Example: goldsieve presets datacomp-basic
     """

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(lake: LakeArgument, as_json: JsonOption = False) -> None:
-    """Samples, tiers, coverage of every operator, failed rules, errors and the last runs.
+    """Show samples, tiers, coverage of every operator, failed rules, errors and the last runs.
 
     Example: goldsieve status ./lake
     """
@@ -48,11 +48,11 @@ def sql(
     lake: LakeArgument,
     query: Annotated[str, typer.Argument(help="A SELECT over wide, samples, tiers, runs, ...")],
     format: Annotated[Literal["table", "json", "csv", "parquet"], typer.Option(help="How to print the rows.")] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
-    at: Annotated[int | None, typer.Option(help="As of this snapshot; see goldsieve snapshots.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file; required for parquet.")] = None,
+    at: Annotated[int | None, typer.Option(help="Read the lake as of this snapshot; see goldsieve snapshots.")] = None,
     limit: Annotated[int, typer.Option(help="Rows shown as a table.", min=1)] = 100,
 ) -> None:
-    """Ask the manifest in SQL. It can only read, and only the lake.
+    """Query the manifest with SQL. A query can only read, and only from the lake.
 
     Example: goldsieve sql ./lake "select tier, count(*), avg(sharpness) from wide group by tier"
     """
@@ -110,7 +110,7 @@ def why(
     sample: Annotated[str, typer.Argument(help="The sample's id, key, or the end of its file name.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Why a sample is where it is: its numbers, every rule's verdict, its copies, and where each number came from.
+    """Explain why a sample is in its tier: its numbers, every rule's verdict, its copies, and where each number came from.
 
     Example: goldsieve why ./lake IMG_2034
     """
@@ -125,9 +125,11 @@ def why(
 
 
 def snapshots(
-    lake: LakeArgument, limit: Annotated[int, typer.Option(help="The latest so many.", min=1)] = 30, as_json: JsonOption = False
+    lake: LakeArgument,
+    limit: Annotated[int, typer.Option(help="How many, latest first.", min=1)] = 30,
+    as_json: JsonOption = False,
 ) -> None:
-    """The lake's history. Any number can be read with: goldsieve sql LAKE QUERY --at N
+    """List the lake's snapshots. Any of them can be read with: goldsieve sql LAKE QUERY --at N
 
     Example: goldsieve snapshots ./lake
     """
@@ -165,7 +167,7 @@ def verify(
 
 
 def operators(as_json: JsonOption = False) -> None:
-    """The operators there are, the columns they add, units and meaning; those of installed packages too.
+    """List the operators, those of installed packages too, with the columns they add, units and meaning.
 
     Example: goldsieve operators --json
     """

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def migrate(
     lake: LakeArgument,
-    new: Annotated[str, typer.Argument(help="Folder of the new lake; it must have none yet.")],
+    new: Annotated[str, typer.Argument(help="Folder for the new lake; it must not hold one yet.")],
     catalog: Annotated[
         str | None, typer.Option(help="Catalog of the new lake, for example postgresql://user@host/db. Default: SQLite in its folder.")
     ] = None,
@@ -27,7 +27,7 @@ def migrate(
 ) -> None:
     """Copy a lake with its whole history to another place, and prove that the copy is equal.
 
-    Row counts and content hashes of every table and view are compared in SQL. Stopped, it goes on when it is run again.
+    Row counts and content hashes of every table and view are compared in SQL. If it is stopped, run it again to continue.
     The old lake stays as it is; nothing is measured again in the new one. Media are not copied.
 
     Example: goldsieve migrate ./lake ./team --catalog postgresql://me@db.example/lake --data s3://bucket/lake/
@@ -65,7 +65,7 @@ def migrate(
 
 
 def doctor(
-    lake: Annotated[str | None, typer.Argument(help="Check this lake, too.")] = None,
+    lake: Annotated[str | None, typer.Argument(help="Also check this lake.")] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Drop rows of lost or broken files that a run makes again; delete orphans.")
     ] = False,
@@ -105,9 +105,10 @@ def doctor(
 def retry(
     lake: LakeArgument,
     operators: Annotated[
-        list[str] | None, typer.Argument(help="Only failures of these operators; download: of URLs. Default: all, and unreadable files.")
+        list[str] | None,
+        typer.Argument(help="Only these operators' failures ('download': failed URLs). Default: all, and unreadable files."),
     ] = None,
-    error: Annotated[str, typer.Option(help="Only failures whose error has this text, for example 'time limit'.")] = "",
+    error: Annotated[str, typer.Option(help="Only failures whose error contains this text, for example 'time limit'.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what failed, by operator and kind of error; change nothing.")] = False,
     engine: Annotated[
         Literal["ray", "inline"], typer.Option(help="ray: Ray Data, local or a cluster. inline: threads in this process.")
@@ -116,7 +117,7 @@ def retry(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure again what failed: after a disk came back, a package was installed, an operator mended. Failed URLs are fetched again.
+    """Measure failed samples again, say after a disk came back, a package was installed or an operator was fixed. Fetches failed URLs too.
 
     Examples:
 

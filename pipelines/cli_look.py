@@ -39,7 +39,7 @@ def serve(
     author: Annotated[str, typer.Option(help="Name stored with the labels.")] = "",
     token: Annotated[str | None, typer.Option(help="Token that clients must give. Default: none on loopback, else a random one.")] = None,
 ) -> None:
-    """Leaf through a lake in a browser: filters, SQL results as galleries, the story of every sample, labels, the report.
+    """Browse a lake: filters, SQL results as galleries, the story of every sample, labels, the report.
 
     Read-only unless --label is given. Ctrl-C ends it.
 

@@ -21,7 +21,7 @@ def models(
     every: Annotated[bool, typer.Option("--all", help="Also the models of open_clip that are not on this machine.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The models on this machine, their sizes and licences, and the heads that can be fetched.
+    """List the models on this machine, their sizes and licences, and the heads that can be fetched.
 
     Examples: goldsieve models; goldsieve models --all --json; goldsieve models pull openclip:ViT-B-32/openai
     """
@@ -44,7 +44,7 @@ def models(
 def pull(
     name: Annotated[str, typer.Argument(help="openclip:MODEL/TAG, or the head aesthetic:HEAD/MODEL.")], as_json: JsonOption = False
 ) -> None:
-    """Fetch a model or a head over the network. One that is here already is left as it is.
+    """Fetch a model or a head over the network. One that is already here is left as it is.
 
     Example: goldsieve models pull openclip:ViT-B-32/laion2b_s34b_b79k
     """

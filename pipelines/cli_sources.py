@@ -58,7 +58,7 @@ def ingest(
     """Add a source to a lake: references, captions and metadata; no picture is read yet. A list of URLs is downloaded first.
 
     Run it again after the source changed: new samples are added, changed ones replaced, vanished ones reported. A download that was
-    stopped goes on where it was; goldsieve retry fetches failed URLs again.
+    stopped continues where it left off; goldsieve retry fetches failed URLs again.
 
     Example: goldsieve ingest ./lake 'crawl/{00000..00099}.tar' --name crawl
 

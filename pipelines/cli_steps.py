@@ -27,7 +27,7 @@ def measure(
     max_error_rate: RateOption = 0.05,
     quiet: QuietOption = False,
 ) -> None:
-    """Run operators on what lacks a current signal; what they depend on runs first.
+    """Run operators on samples that lack a current signal. Operators they depend on run first.
 
     Example: goldsieve measure ./lake phash image_quality --engine inline
     """
@@ -54,7 +54,7 @@ def tier(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would move; write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply a recipe's rules to what is measured. Takes seconds; measures nothing.
+    """Apply a recipe's rules to what was measured. Takes seconds, and measures nothing.
 
     Example: goldsieve tier recipe.yaml --set gold.pretty='aesthetic >= 5.5' --dry-run
     """
@@ -89,7 +89,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another export in the same folder.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the export that a recipe describes. A stopped export goes on where it was.
+    """Write the export that a recipe describes. An export that was stopped continues where it left off.
 
     Example: goldsieve export recipe.yaml --set export.to=out/gold-v2
     """
@@ -119,7 +119,7 @@ def run(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ingest, measure, tier and export what a recipe says. Does only what is missing; run it again after any stop.
+    """Ingest, measure, tier and export what a recipe says. Does only what is missing: run it again whenever it stopped.
 
     Examples:
 
@@ -167,7 +167,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete files that nothing needs any more: what killed runs left behind, and small parts that were merged.
+    """Delete files that nothing needs any more: leftovers of killed runs, and small parts that were merged.
 
     Run it when nobody reads the lake: a query that began before the merge may still use the small parts.
 

@@ -94,7 +94,7 @@ def _lease(lake: Lake) -> Finding:
 def _leftovers(lake: Lake, address: str) -> list[Finding]:
     findings = []
     if interrupted := lake.value("SELECT count(*) FROM runs WHERE status = 'running'"):
-        text = f"{interrupted} runs ended without saying so (killed, or still running); run the same command again to go on"
+        text = f"{interrupted} runs ended without saying so (killed, or still running); run the same command again to continue"
         findings.append(Finding("runs", True, text))
     if suspects := journal.suspects(lake.notes):
         text = f"{len(suspects):,} samples were being measured when a process died (or are now); the next run tries them apart"

@@ -120,7 +120,7 @@ def operators_of(reading: Reading) -> tuple[OperatorUse, ...]:
         elif not isinstance(settings, dict | None):
             reading.wrong(where, f"the settings of {name} are {settings!r}; write {{{name}: {{setting: value}}}}.")
         elif name in uses:
-            reading.wrong(where, f"the operator {name} is there twice. Remove one.")
+            reading.wrong(where, f"the operator {name} is given twice. Remove one.")
         elif (use := _operator(reading, name, dict(settings or {}), where, classes[name])) is not None:
             uses[name] = use
     return tuple(uses.values())

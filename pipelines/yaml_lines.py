@@ -110,7 +110,7 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Pat
             read = "" if key == "<<" else f" (YAML reads it as {_scalar(loader, key_node, problems)!r})"
             problems.append((line, f"the key {key} is not text{read}. Put it in quotes: '{key}'"))
         elif key in found:
-            problems.append((line, f"the key {key!r} is there twice; the first is in line {lines[(*path, key)]}. Remove one."))
+            problems.append((line, f"the key {key!r} is given twice; the first is in line {lines[(*path, key)]}. Remove one."))
             continue
         if node.flow_style and isinstance(value_node, yaml.ScalarNode) and not value_node.value and value_node.style is None:
             problems.append((line, f"{key!r} has no value. Between {{ and }} a comma ends a value: put text with commas in quotes."))

@@ -36,7 +36,7 @@ def dump(lake: Lake, path: Path, query: str | None = None, draw: Draw | None = N
     ``wide``. The file appears when it is complete. Raises `UsageError` for a file that is there already, `SqlError` for the query.
     """
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} is there already. Give --overwrite to replace it.")
+        raise UsageError(f"{path} already exists. Give --overwrite to replace it.")
     if query is not None:
         check_query(lake.connection, query)
     path.parent.mkdir(parents=True, exist_ok=True)

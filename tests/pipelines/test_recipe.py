@@ -166,8 +166,8 @@ exprt: 3
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lake: a\nlake: b\n", "flowers.yaml:2: the key 'lake' is there twice; the first is in line 1."),
-        ("lake: a\ntiers:\n  gold:\n    x: a > 1\n    x: a > 2\n", "flowers.yaml:5: the key 'x' is there twice"),
+        ("lake: a\nlake: b\n", "flowers.yaml:2: the key 'lake' is given twice; the first is in line 1."),
+        ("lake: a\ntiers:\n  gold:\n    x: a > 1\n    x: a > 2\n", "flowers.yaml:5: the key 'x' is given twice"),
         ("lake: a\ntiers:\n\tgold: {}\n", "flowers.yaml:3: a tab stands where YAML wants spaces"),
         ("lake: a\ntiers:\n  gold:\n    no: a > 1\n", "Put it in quotes: 'no'"),
         ("lake: a\ntiers:\n  gold:\n    1080: a > 1\n", "Put it in quotes: '1080'"),
@@ -188,7 +188,7 @@ exprt: 3
         ("lake: a\nsources: x\n", "begin each source with '- path: ...'"),
         ("lake: a\nsources: [{kind: folder}]\n", "path is missing"),
         ("lake: a\noperators: phash\n", "operators is a list"),
-        ("lake: a\noperators: [caption_quality, caption_quality]\n", "is there twice"),
+        ("lake: a\noperators: [caption_quality, caption_quality]\n", "is given twice"),
         ("lake: a\noperators: [{caption_quality: 3}]\n", "the settings of caption_quality are 3"),
         ("lake: a\noperators: [3]\n", "3 is no operator"),
         ("lake: a\ntiers: [gold]\n", "tiers holds the names of tiers"),
