@@ -37,9 +37,7 @@ def calibrate(
     direction: Annotated[Literal["auto", "higher", "lower"], typer.Option(help="Which values are better.")] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for a picture and a JSON file.")] = None,
     format: Annotated[Literal["png", "svg"], typer.Option(help="Kind of picture.")] = "png",
-    next_samples: Annotated[
-        int, typer.Option("--next", help="Print this many samples to label next, and do not calibrate.", min=0)
-    ] = 0,
+    next_samples: Annotated[int, typer.Option("--next", help="Print this many samples to label next, and do not calibrate.", min=0)] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold: compare a signal with labels, and print the rule that reaches a precision, a recall or a share.
