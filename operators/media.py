@@ -12,23 +12,15 @@ Rules
 * One picture of more than 16 megapixels is decoded at a time in a process, so that threads do not add up their peaks.
 """
 
-import ctypes
-import ctypes.util
-import io
 import re
 import threading
-import warnings
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from manifests.errors import MediaError
 from operators.base import Gray, Header, Pixels, RawBytes, View
@@ -37,6 +29,7 @@ from operators.containers import sniff
 from operators.header import SHORT_NAMES, check_budget, read_info
 from operators.header import MediaInfo as MediaInfo
 from operators.jpeg_header import read_plain_jpeg, stray_bytes
+from operators.pillow import as_media_error, open_image, reason
 
 MAX_PIXELS = 120_000_000
 """Default pixel budget: a 12000 x 10000 picture. Larger budgets than 178 megapixels are cut by Pillow's own limit."""
@@ -44,7 +37,7 @@ MAX_PIXELS = 120_000_000
 HUNGRY = ("WEBP", "AVIF", "HEIF", "JPEG2000")
 """Formats whose decoders hold up to 20 bytes a pixel at once: half the budget, so that no picture takes much over 1 GiB."""
 
-_LARGE = 16_000_000
+_LARGE = 16_000_000  # pixels; such pictures are decoded one at a time
 _large_decode = threading.Lock()
 _STRIP = 4_000_000  # pixels converted to sRGB at a time: bounds the copies a conversion makes
 _MAX_SCANS = 200  # of a progressive JPEG; encoders write about 10, every one costs a walk over all pixels
@@ -114,7 +107,7 @@ class Media:
         if name == "JPEG" and (plain := read_plain_jpeg(self._data)):
             check_budget(plain.width, plain.height, self._max_pixels)
             return plain
-        with _as_media_error(name, "header"), _open(self._data, name) as image:
+        with as_media_error(name, "header"), open_image(self._data, name) as image:
             check_budget(*image.size, self._max_pixels // (2 if name in HUNGRY else 1))
             if name == "TIFF":  # one tile is decoded whole, however little of it the picture shows
                 tags = image.tag_v2  # type: ignore[attr-defined]
@@ -174,7 +167,7 @@ class Media:
 
     def _decode_with_pillow(self, info: MediaInfo, factor: int) -> UInt8:
         name = sniff(self._data)
-        with _as_media_error(name, "pixels"), _open(self._data, name) as image:
+        with as_media_error(name, "pixels"), open_image(self._data, name) as image:
             if name == "JPEG":  # colour models simplejpeg leaves alone; a scaled draft is exactly 1/factor
                 image.draft(None, (max(info.stored_width // factor, 1), max(info.stored_height // factor, 1)))
                 factor = 1
@@ -216,64 +209,3 @@ def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> UInt8:
     turns, mirrored = _TURNS[orientation]
     turned = np.rot90(pixels, turns)
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-
-
-_QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
-
-
-def _open(data: bytes, name: str) -> Image.Image:
-    # `warnings.catch_warnings` is not thread-safe, so Pillow's remarks on odd files (its errors are enough) are switched
-    # off for good, and again if someone resets the filters.
-    if _QUIET not in warnings.filters:
-        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-    load_codecs()
-    return Image.open(io.BytesIO(data), formats=(name,))
-
-
-@lru_cache(maxsize=1)
-def load_codecs() -> None:
-    """Load all that decoding needs. Call it before threads start: imports inside them are slow and can lock each other out."""
-    import pillow_heif
-    import simplejpeg  # noqa: F401
-
-    Image.init()
-    pillow_heif.register_heif_opener()
-    _silence_libtiff()
-
-
-def _silence_libtiff() -> None:
-    """Takes away libtiff's default handlers, which print every error of a damaged file to stderr; Pillow reports them anyway."""
-    package = Path(PIL.__file__).parent
-    bundled = [*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")]
-    for path in [str(p) for p in bundled] or [ctypes.util.find_library("tiff") or ""]:
-        with suppress(OSError, AttributeError):
-            library = ctypes.CDLL(path)
-            for setter in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
-                setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
-                setter(None)
-
-
-@dataclass
-class _as_media_error:
-    """Turns whatever a decoder raises into a `MediaError`. Broad on purpose: decoders of hostile bytes raise anything."""
-
-    name: str
-    what: str
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, MediaError) or not isinstance(error, Exception):
-            return
-        name = SHORT_NAMES.get(self.name, self.name.lower())
-        if isinstance(error, Image.DecompressionBombError):
-            raise MediaError(f"too many pixels for this {name} decoder: {reason(error)}") from None
-        if isinstance(error, UnidentifiedImageError):
-            raise MediaError(f"damaged {name} file, or of a rare kind: its header cannot be read") from None
-        raise MediaError(f"damaged {name} file: {self.what} cannot be read ({reason(error)})") from None
-
-
-def reason(error: Exception) -> str:
-    """First line of an error, at most 120 characters, without addresses in memory: the same error reads the same."""
-    text = str(error).strip().split("\n", 1)[0] or type(error).__name__
-    return re.sub(r" at 0x[0-9a-f]+", "", text)[:120]

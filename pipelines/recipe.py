@@ -10,7 +10,8 @@ from pathlib import Path
 
 from manifests.address import LakeAddress
 from manifests.errors import RecipeError
-from pipelines.captions.settings import CaptionSettings, as_data
+from pipelines.captions.recipe_section import as_data
+from pipelines.captions.settings import CaptionSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse
 from pipelines.recipe_overrides import override

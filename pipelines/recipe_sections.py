@@ -7,7 +7,8 @@ from typing import Any
 from manifests.address import LakeAddress, lake_address
 from manifests.errors import GoldsieveError, UsageError
 from operators.plugins import available, make
-from pipelines.captions.settings import CaptionSettings, read_captions
+from pipelines.captions.recipe_section import read_captions
+from pipelines.captions.settings import CaptionSettings
 from pipelines.download.settings import DownloadSettings
 from pipelines.export_plan import ExportSettings
 from pipelines.passes import OperatorUse

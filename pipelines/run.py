@@ -45,11 +45,6 @@ class RunResult:
     samples: int = 0
     failed: int = 0
 
-    @property
-    def error_rate(self) -> float:
-        """Share of the lake's samples that carry an error."""
-        return self.failed / self.samples if self.samples else 0.0
-
 
 def default_uses(names: Sequence[str] = (), lake: Lake | None = None) -> list[OperatorUse]:
     """Operators by name with default settings; without names, the default set for what the lake holds."""

@@ -17,7 +17,8 @@ from PIL import Image
 
 from manifests.errors import MediaError
 from operators.base import Pixels
-from operators.media import Media, load_codecs
+from operators.media import Media
+from operators.pillow import load_codecs
 from pipelines.reader import Reader
 from quality.dump import PICTURES
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from manifests.errors import MissingDependencyError
 from manifests.parts import Part, media_part, signal_part, uuids
 from operators.base import Batch, BatchFn, Columns, Operator
-from operators.media import load_codecs
+from operators.pillow import load_codecs
 from pipelines.open_sample import Opener
 from pipelines.operate import ColumnRows, MediaRow, run_operator
 from pipelines.passes import Pass

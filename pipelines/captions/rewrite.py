@@ -5,6 +5,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -65,29 +66,27 @@ def rewrite(
         answers.close()
 
 
+@dataclass
 class _Rewriting:
-    def __init__(
-        self,
-        lake: Lake,
-        settings: CaptionSettings,
-        plan: Plan,
-        run_id: uuid.UUID,
-        answers: AnswerCache,
-        fresh: bool,
-        say: Callable[[str], None],
-        count: Callable[[], int],
-    ) -> None:
-        self.lake, self.settings, self.plan, self.run_id, self.answers = lake, settings, plan, run_id, answers
-        self.fresh, self.say, self.count = fresh, say, count
-        self.outcome = Outcome()
-        self.rows: list[Row] = []
-        self.asking: dict[str, asyncio.Task[tuple[Reply, int]]] = {}
-        self.identify: Identify
-        self.scorer: ClipScorer | None = None
-        self.pools: dict[str, Pool] = {}
-        self.budget: Budget
-        self.counting: asyncio.Task[int]
-        self.stop = ""
+    """One run: what it was asked for, and what it has done so far."""
+
+    lake: Lake
+    settings: CaptionSettings
+    plan: Plan
+    run_id: uuid.UUID
+    answers: AnswerCache
+    fresh: bool
+    say: Callable[[str], None]
+    count: Callable[[], int]
+    outcome: Outcome = field(default_factory=Outcome)
+    rows: list[Row] = field(default_factory=list)
+    asking: dict[str, asyncio.Task[tuple[Reply, int]]] = field(default_factory=dict)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    scorer: ClipScorer | None = None
+    stop: str = ""
+    identify: Identify = field(init=False)
+    budget: Budget = field(init=False)
+    counting: asyncio.Task[int] = field(init=False)
 
     async def run(self, batches: Iterator[list[Sample]], connect: Connect) -> Outcome:
         started = time.monotonic()

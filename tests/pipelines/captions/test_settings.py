@@ -7,7 +7,8 @@ import pytest
 from manifests.errors import UsageError
 from pipelines.captions.endpoint import read_reply
 from pipelines.captions.hours import Hours
-from pipelines.captions.settings import CaptionSettings, ModelSpec, Route, read_captions, routes_of
+from pipelines.captions.recipe_section import read_captions
+from pipelines.captions.settings import CaptionSettings, ModelSpec, Route, routes_of
 from pipelines.retry_after import retry_after
 
 MODELS = {
