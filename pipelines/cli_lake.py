@@ -1,11 +1,11 @@
 """Commands that look after a lake as a whole: migrate, doctor, retry."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from manifests.errors import UsageError
-from pipelines.cli_options import JsonOption, LakeArgument, QuietOption
+from pipelines.cli_options import AddressOption, EngineOption, JsonOption, LakeArgument, QuietOption
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
 
 
@@ -110,10 +110,8 @@ def retry(
     ] = None,
     error: Annotated[str, typer.Option(help="Only failures whose error contains this text, for example 'time limit'.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what failed, by operator and kind of error; change nothing.")] = False,
-    engine: Annotated[
-        Literal["ray", "inline"], typer.Option(help="ray: Ray Data, local or a cluster. inline: threads in this process.")
-    ] = "ray",
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster, for example ray://head:10001 or auto.")] = None,
+    engine: EngineOption = "ray",
+    address: AddressOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:

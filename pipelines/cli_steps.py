@@ -1,13 +1,16 @@
 """Commands that are a step of the job, and the whole job: measure, tier, export, run, gc."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli_captions import describe as describe_captions
 from pipelines.cli_options import AddressOption, EngineOption, JsonOption, LakeArgument, QuietOption, RateOption, RecipeArgument, SetOption
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
+
+if TYPE_CHECKING:  # a command loads what it needs when it runs
+    from pipelines.export_record import ExportResult
 
 
 def register(app: typer.Typer) -> None:
@@ -186,11 +189,8 @@ def gc(
             out().print(f"  {path}", markup=False)
 
 
-def describe_export(result: object) -> str:
+def describe_export(result: "ExportResult") -> str:
     """One or two sentences about an export."""
-    from pipelines.export_record import ExportResult
-
-    assert isinstance(result, ExportResult)
     text = f"Export {result.directory}: {cell(result.samples)} samples, {cell(result.bytes)} bytes, {len(result.shards)} shards"
     text += " (nothing to do)." if not result.written else "."
     if result.left_out:
