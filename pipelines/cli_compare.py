@@ -12,6 +12,7 @@ from pipelines.cli_options import JsonOption, LakeArgument, SetOption
 from pipelines.cli_output import cell, emit_json, emit_rows, out
 
 if TYPE_CHECKING:
+    from manifests import Lake
     from quality.diff import Move
 
 
@@ -64,16 +65,14 @@ def as_dict(move: "Move") -> dict[str, Any]:
     return {**vars(move), "causes": [vars(cause) for cause in move.causes], "examples": examples}
 
 
-def _side(lake: object, name: str, overrides: list[str]) -> str:
+def _side(lake: "Lake", name: str, overrides: list[str]) -> str:
     """SQL of the tiers that a snapshot's number or a recipe's path stands for."""
-    from manifests import Lake
     from manifests.wide import narrow
     from pipelines.recipe import load_recipe
     from pipelines.tiering import guarded
     from quality.diff import snapshot_sql
     from quality.tiers import compile_tiers
 
-    assert isinstance(lake, Lake)
     if name.isdigit():
         return snapshot_sql(lake, int(name))
     return compile_tiers(lake.connection, guarded(lake, load_recipe(Path(name), overrides).tiers), narrow=narrow).select_sql
