@@ -73,12 +73,12 @@ def write_pointer(address: LakeAddress) -> Path | None:
     local, pointer = local_lake(address.folder), address.folder / POINTER
     if without_password(address.catalog) != address.catalog:
         raise LakeError(
-            f"The catalog's address is kept in {pointer} for all to read: leave the password out of it, and give it in "
+            f"The catalog's address is kept in {pointer}, where others can read it: leave the password out of it, and give it in "
             "PGPASSWORD or in ~/.pgpass."
         )
     if pointer.exists() or local.catalog_file.exists():
         if (there := lake_address(address.folder)) != address:
-            raise LakeError(f"{address.folder} is a lake already, with its data in {there.data}. Give another folder for the new one.")
+            raise LakeError(f"{address.folder} already holds a lake, with its data in {there.data}. Give another folder for the new one.")
         return None
     if address == local:
         return None
@@ -100,13 +100,13 @@ def _pointed(path: Path) -> tuple[str | None, str | None]:
         return known.get("catalog"), known["data"]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LakeError(
-            f"{path} does not say where the lake is ({error}): it needs data, and catalog unless that is in this folder."
+            f"{path} does not say where the lake is ({error}): it needs the key data, and catalog unless the catalog is in this folder."
         ) from None
 
 
 def _shared(catalog: str, data: str | None) -> tuple[str, str]:
     if not is_postgres(catalog):
-        raise LakeError(f"{without_password(catalog)} is no catalog: give postgresql://user@host/database.")
+        raise LakeError(f"{without_password(catalog)} is not a catalog address: give postgresql://user@host/database.")
     if not data:
         raise LakeError(f"The catalog {without_password(catalog)} needs a data location: give --data (a folder or s3://bucket/prefix/).")
     rest = catalog if "://" in catalog else catalog.split(":", 1)[1]

@@ -72,7 +72,7 @@ def prove_equal(old: LakeAddress, new: LakeAddress) -> dict[str, Digest]:
     if unlike := sorted(name for name in {*one, *two} if one.get(name) != two.get(name)):
         raise LakeError(
             f"{new} is not equal to {old}: {', '.join(unlike)} differ. If {new} has been written since, it is a lake of its own "
-            "now; else remove it and copy again."
+            "now; otherwise remove it and copy again."
         )
     return one
 
@@ -118,7 +118,7 @@ def _marked(target: tuple[pyarrow.fs.FileSystem, str], old: LakeAddress, new: La
     if system.get_file_info(mark).type == pyarrow.fs.FileType.File:
         with system.open_input_stream(mark) as file:
             if file.read().decode() != name:
-                raise UsageError(f"{new.data} holds a part of the copy of another lake. Give an empty place, or remove that.")
+                raise UsageError(f"{new.data} holds an unfinished copy of another lake. Give an empty place, or remove that copy.")
     else:
         if next((i for i in system.get_file_info(pyarrow.fs.FileSelector(base, allow_not_found=True, recursive=True)) if i.is_file), None):
             raise UsageError(f"{new.data} is not empty: a lake's data needs a place of its own. Give another one.")

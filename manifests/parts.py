@@ -81,7 +81,7 @@ def write_part(data: str, table: str, rows: pa.Table) -> Part:
             system.delete_file(started)
         raise StorageError(
             f"A part of {table} cannot be written to {os.path.join(data, 'main', table)}: {_reason(error)} "
-            "What was stored before is safe; mend that and run again."
+            "What was stored before is safe; fix that and run again."
         ) from error
     errors = rows.num_rows - rows.column("error").null_count if "error" in rows.column_names else 0
     return Part(table, os.path.join(data, "main", table, name), rows.num_rows, errors)

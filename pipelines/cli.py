@@ -99,7 +99,7 @@ def main() -> None:
     except OSError as error:
         if debugging():
             raise
-        _end(f"{error.strerror or error} ({error.filename or 'no file named'}). Finished work is stored; mend that and run again.", 3)
+        _end(f"{error.strerror or error} ({error.filename or 'no file named'}). Finished work is stored; fix that and run again.", 3)
     except Exception as error:
         if debugging():
             raise

@@ -37,7 +37,7 @@ def migrate(
     from pipelines.progress import Reporter
 
     if catalog and not data:
-        raise UsageError("A catalog of its own needs a data location as well: give --data.")
+        raise UsageError("A catalog elsewhere needs a data location as well: give --data.")
     target = lake_address(new, data, catalog)
     with Reporter(quiet=quiet).meter("copy", 0, "files") as count:
         done = copy_lake(lake_address(lake), target, lambda _done, _of: count(1, 0))

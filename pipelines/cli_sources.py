@@ -37,7 +37,7 @@ def init(
     from manifests.opening import create_lake
 
     if catalog and not data:
-        raise UsageError("A catalog of your own needs a data location as well: give --data.")
+        raise UsageError("A catalog elsewhere needs a data location as well: give --data.")
     with create_lake(lake_address(lake, data, catalog)) as made:
         out().print(f"Lake ready: {made.address}", markup=False)
 

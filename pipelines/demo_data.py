@@ -56,7 +56,7 @@ def _make_room(directory: Path) -> None:
             for file in (directory / "pictures").glob(f"{label['key']}.*"):
                 file.unlink()
     elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} exists and is no earlier demo. Name a new directory: goldsieve demo DIR")
+        raise UsageError(f"{directory} exists and is not an earlier demo. Name a new directory: goldsieve demo DIR")
     (directory / "pictures").mkdir(parents=True, exist_ok=True)
 
 

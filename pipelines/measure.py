@@ -213,7 +213,7 @@ class _Committer:
             if self._good[outcome.operator] == 0 and outcome.own_errors >= ALL_FAILED_ROWS:
                 raise MeasureError(
                     f"Operator '{outcome.operator}' failed on all of its first {outcome.own_errors} samples. "
-                    f"The first reason: {outcome.first_error}. Nothing of it was stored; mend the cause and run again."
+                    f"The first reason: {outcome.first_error}. Nothing of it was stored; fix the cause and run again."
                 )
 
 

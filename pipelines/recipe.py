@@ -67,7 +67,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}. Give the path of a YAML file.") from error
     document = load_yaml(raw, str(path))
     if not isinstance(document.data, dict):
-        raise RecipeError(f"{path}:1: a recipe is made of keys ({', '.join(KEYS)}), each with ':' behind it.")
+        raise RecipeError(f"{path}:1: a recipe is made of keys ({', '.join(KEYS)}), each followed by ':'.")
     reading = Reading(str(path), path.absolute().parent, document.data, dict(document.lines), list(document.problems))
     insert_presets(reading)
     for text in overrides:

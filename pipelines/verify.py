@@ -83,7 +83,7 @@ def read_index(folder: Path) -> dict[str, Any]:
             raise ValueError("a shard's entry is not valid")
         int(index["samples"]), int(index["bytes"]), index["settings"]["resize"]
     except FileNotFoundError as error:
-        raise UsageError(f"{folder} has no index.json: it is no export, or an unfinished one (run the export again).") from error
+        raise UsageError(f"{folder} has no index.json: it is not an export, or an unfinished one (run the export again).") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder}/index.json cannot be read ({type(error).__name__}: {error}): export again.") from error
     result: dict[str, Any] = index

@@ -126,7 +126,7 @@ class CaptionSettings:
                 raise UsageError(f"the model {name} needs a url (http://host:8000/v1) or endpoints.")
             for server in spec.servers:
                 if not re.match(r"https?://", server.url):
-                    raise UsageError(f"the model {name}: {server.url!r} is no address. Write http://host:8000/v1.")
+                    raise UsageError(f"the model {name}: {server.url!r} is not an address. Write http://host:8000/v1.")
                 if re.search(r"://[^/]*@", server.url):
                     raise UsageError(
                         f"the model {name} has a password in its address. Put it into an environment variable and name that as key."

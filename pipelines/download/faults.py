@@ -58,7 +58,7 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(cause, BlockedAddressError):
         return Fault("address", str(cause))
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        raise GoldsieveError(f"What is downloaded cannot be written: {cause.strerror}. Mend that and run the command again.")
+        raise GoldsieveError(f"What is downloaded cannot be written: {cause.strerror}. Fix that and run the command again.")
     if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
         raise GoldsieveError("Too many open files: raise the limit (ulimit -n), or set a lower concurrency. What was fetched is kept.")
     match error:

@@ -183,4 +183,4 @@ def _described(row: UrlRow, facts: Mapping[str, Any]) -> bytes:
 
 
 def _refused(path: Path, error: OSError) -> GoldsieveError:
-    return GoldsieveError(f"{path} cannot be written: {error.strerror or error}. Mend that and run the command again: finished work stays.")
+    return GoldsieveError(f"{path} cannot be written: {error.strerror or error}. Fix that and run the command again: finished work stays.")

@@ -6,6 +6,7 @@ A list of ``{"image": ..., "caption": ...}`` is read as LLaVA too. The whole JSO
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import SourceError
@@ -41,6 +42,7 @@ def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> 
     images = [image for image in content["images"] if isinstance(image, dict)]
     column = _media_column(spec, path, images, ("file_name",))
     root = _media_root(spec, path, (image.get(column) for image in images))
+    listing = _Listing(source, path, root, column, spec.key_column or column, confine=True)
     licenses = {_id(item.get("id")): item for item in _dicts(content.get("licenses"))}
     categories = {_id(item.get("id")): item.get("name") for item in _dicts(content.get("categories"))}
     captions: dict[Id, list[str]] = {}
@@ -59,7 +61,7 @@ def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> 
             record |= {"license": said.get("name") or said.get("url"), "license_url": said.get("url")}
         if image_id in labels:
             record["categories"] = list(labels[image_id])
-        yield _sample(spec, source, path, root, record, column, column, number, captions.get(image_id, []), confine=True)
+        yield listing.sample(record, number, captions.get(image_id, []))
     if lost := len((captions.keys() | labels.keys()) - seen):
         error = f"{lost} pictures have annotations in {os.path.basename(path)}, but are not in its list of images."
         yield error_row(source, os.path.basename(path), path, error)
@@ -70,36 +72,39 @@ def _coco(spec: SourceSpec, source: str, path: str, content: dict[str, Any]) -> 
 def _llava(spec: SourceSpec, source: str, path: str, content: list[Any]) -> Iterator[Row]:
     column = _media_column(spec, path, content, MEDIA_COLUMNS)
     root = _media_root(spec, path, (item.get(column) for item in content if isinstance(item, dict)))
+    listing = _Listing(source, path, root, column, spec.key_column or "id", confine=spec.media_root is not None)
     for number, item in enumerate(content):
         if not isinstance(item, dict):
             yield error_row(source, f"{os.path.basename(path)}#{number}", path, "This entry is no object.")
             continue
         record = dict(item)
         captions = take_captions(record, spec.caption_column) or conversation_captions(record)
-        yield _sample(spec, source, path, root, record, column, "id", number, captions, confine=spec.media_root is not None)
+        yield listing.sample(record, number, captions)
 
 
-def _sample(
-    spec: SourceSpec,
-    source: str,
-    file: str,
-    root: str,
-    record: dict[str, Any],
-    column: str,
-    key_column: str,
-    number: int,
-    captions: list[str],
-    confine: bool,
-) -> Row:
-    key = record.get(spec.key_column or key_column)
-    try:
-        text = single(record.get(column))
-        place = locate(root, text, confine)
-        del record[column]
-    except ValueError as error:
-        text, place = f"{os.path.basename(file)}#{number}", {"uri": file, "stamp": "", "modality": "image", "error": str(error)}
-    row: Row = {"source": source, "key": printable(str(key) if isinstance(key, str | int) and str(key) else text), **place}
-    return sample_row(row, record, captions, {})
+@dataclass(frozen=True)
+class _Listing:
+    """One file of annotations. ``column`` has a picture's path, from ``root``; ``confine``: none may lead outside of that."""
+
+    source: str
+    file: str
+    root: str
+    column: str
+    key_column: str
+    confine: bool
+
+    def sample(self, record: dict[str, Any], number: int, captions: list[str]) -> Row:
+        """The sample of an entry, the ``number``-th, whose captions were found."""
+        key = record.get(self.key_column)
+        try:
+            text = single(record.get(self.column))
+            place = locate(self.root, text, self.confine)
+            del record[self.column]
+        except ValueError as error:
+            text = f"{os.path.basename(self.file)}#{number}"
+            place = {"uri": self.file, "stamp": "", "modality": "image", "error": str(error)}
+        row: Row = {"source": self.source, "key": printable(str(key) if isinstance(key, str | int) and str(key) else text), **place}
+        return sample_row(row, record, captions, {})
 
 
 def _media_column(spec: SourceSpec, path: str, entries: list[Any], usual: tuple[str, ...]) -> str:

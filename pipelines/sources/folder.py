@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from manifests.errors import SourceError
@@ -23,6 +23,22 @@ class Medium:
     extensions: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Search:
+    """What is looked for in a folder. Links may lead below ``real_root``; ``ignored`` counts the files left out, by extension."""
+
+    source: str
+    real_root: str
+    medium: Medium
+    caption_column: str | None
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def inside(self, path: str) -> bool:
+        """Whether a file, or what a link leads to, is in the folder."""
+        real = os.path.realpath(path)
+        return real == self.real_root or real.startswith(os.path.join(self.real_root, ""))
+
+
 IMAGES = Medium("image", "picture", IMAGE_EXTENSIONS)
 VIDEOS = Medium("video", "video", VIDEO_EXTENSIONS)
 
@@ -38,8 +54,8 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], 
     if not os.path.isdir(root):
         what = "is not a folder" if os.path.exists(root) else "does not exist"
         raise SourceError(f"{spec.path} {what}. Check the path; relative paths start from {os.getcwd()}.")
-    source, real_root = source_name(spec), os.path.realpath(root)
-    ignored: Counter[str] = Counter()
+    source = source_name(spec)
+    search = Search(source, os.path.realpath(root), medium, spec.caption_column)
     rows, folders = 0, [root]
     while folders:
         folder = folders.pop()
@@ -53,72 +69,58 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], 
             yield error_row(source, os.path.relpath(folder, root), folder, f"This folder cannot be listed: {error.strerror}")
             continue
         folders += [entry.path for entry in reversed(listed) if entry.is_dir(follow_symlinks=False)]
-        for row in list_files(source, os.path.relpath(folder, root), real_root, listed, ignored, spec.caption_column, medium):
+        for row in list_files(search, os.path.relpath(folder, root), listed):
             rows += 1
             yield row
-    seen = ", ".join(f"{count} {extension or 'without extension'}" for extension, count in ignored.most_common(8))
+    seen = ", ".join(f"{count} {extension or 'without extension'}" for extension, count in search.ignored.most_common(8))
     if not rows:
         word = medium.word
         raise SourceError(
             f"{root} holds no {word}{f' (it has {seen})' if seen else ''}. {word.capitalize()}s end in {', '.join(medium.extensions)}."
         )
     if seen:
-        others = " Tables, tars and other media are sources of their own." if any(ending in OTHER_SOURCES for ending in ignored) else ""
+        others = (
+            " Tables, tars and other media are sources of their own." if any(ending in OTHER_SOURCES for ending in search.ignored) else ""
+        )
         say(f"{source}: left out {seen}, for they are neither {medium.word}s nor their captions.{others}")
 
 
-def list_files(
-    source: str,
-    folder: str,
-    real_root: str,
-    entries: list[os.DirEntry[str]],
-    ignored: Counter[str],
-    caption_key: str | None,
-    medium: Medium,
-) -> Iterator[Row]:
+def list_files(search: Search, folder: str, entries: list[os.DirEntry[str]]) -> Iterator[Row]:
+    """Samples of one folder, whose files are ``entries``; keys begin with ``folder``, its path below the root."""
     sidecars: dict[str, list[os.DirEntry[str]]] = {}
     media: list[tuple[str, os.DirEntry[str]]] = []
     stems: Counter[str] = Counter()
     for entry in entries:
         stem, extension = os.path.splitext(entry.name)
         lower = extension.lower()
-        if lower[1:] in medium.extensions and not entry.is_dir():
+        if lower[1:] in search.medium.extensions and not entry.is_dir():
             media.append((stem, entry))
             stems[stem] += 1
         elif lower in SIDECARS:
             sidecars.setdefault(stem, []).append(entry)
         elif entry.is_symlink() and entry.is_dir():
-            if not _inside(real_root, entry.path):  # a link to a folder inside shows nothing new
+            if not search.inside(entry.path):  # a link to a folder inside shows nothing new
                 key = os.path.normpath(os.path.join(folder, entry.name))
-                yield error_row(
-                    source, key, entry.path, "A link to a folder outside is not followed: add the folder as a source of its own."
-                )
+                error = "A link to a folder outside is not followed: add the folder as a source of its own."
+                yield error_row(search.source, key, entry.path, error)
         elif not entry.is_dir():
-            ignored[lower] += 1
+            search.ignored[lower] += 1
     named = {*stems, *(entry.name for _, entry in media)}
     for stem, orphans in sidecars.items():
         if stem not in named:
-            ignored.update(os.path.splitext(entry.name)[1].lower() for entry in orphans)
+            search.ignored.update(os.path.splitext(entry.name)[1].lower() for entry in orphans)
     for stem, entry in media:
         name = entry.name if stems[stem] > 1 else stem
         key = name if folder == os.curdir else f"{folder}{os.sep}{name}"
         near = sidecars.get(stem, []) + sidecars.get(entry.name, [])
-        yield _sample(source, real_root, key, entry, near, caption_key, medium.modality)
+        yield _sample(search, key, entry, near)
 
 
-def _sample(
-    source: str,
-    real_root: str,
-    key: str,
-    entry: os.DirEntry[str],
-    sidecars: list[os.DirEntry[str]],
-    caption_key: str | None,
-    modality: str,
-) -> Row:
-    stored = printable(entry.path)
+def _sample(search: Search, key: str, entry: os.DirEntry[str], sidecars: list[os.DirEntry[str]]) -> Row:
+    source, stored = search.source, printable(entry.path)
     if stored != entry.path:
         return error_row(source, key, entry.path, "The file's name is not valid UTF-8. Rename the file.")
-    if entry.is_symlink() and not _inside(real_root, entry.path):
+    if entry.is_symlink() and not search.inside(entry.path):
         return error_row(source, key, entry.path, "A link that leads outside the folder is not followed.")
     try:
         stat = entry.stat()
@@ -126,14 +128,15 @@ def _sample(
         return error_row(source, key, entry.path, f"The file cannot be read: {error.strerror}")
     if not entry.is_file():
         return error_row(source, key, entry.path, "This is a device or a pipe, not a file.")
-    row: Row = {"source": source, "key": key, "uri": stored, "byte_length": stat.st_size, "stamp": stamp_of(stat), "modality": modality}
+    row: Row = {"source": source, "key": key, "uri": stored, "byte_length": stat.st_size, "stamp": stamp_of(stat)}
+    row["modality"] = search.medium.modality
     if not sidecars:
         return row
     record: dict[str, Any] = {}
     notes: dict[str, Any] = {}
     captions: list[str] = []
     for sidecar in sidecars:
-        data = _read_sidecar(real_root, sidecar)
+        data = _read_sidecar(search, sidecar)
         if data is None:
             notes.setdefault("not_read", []).append(printable(sidecar.name))
         elif sidecar.name.lower().endswith(".json"):
@@ -143,20 +146,15 @@ def _sample(
             captions.append(text)
             if note:
                 notes["caption_encoding"] = note
-    from_record = take_captions(record, caption_key)
-    return sample_row(row, record, from_record + captions if caption_key else captions + from_record, notes)
+    from_record = take_captions(record, search.caption_column)
+    return sample_row(row, record, from_record + captions if search.caption_column else captions + from_record, notes)
 
 
-def _read_sidecar(real_root: str, entry: os.DirEntry[str]) -> bytes | None:
+def _read_sidecar(search: Search, entry: os.DirEntry[str]) -> bytes | None:
     try:
-        if not entry.is_file() or entry.stat().st_size > TEXT_LIMIT or (entry.is_symlink() and not _inside(real_root, entry.path)):
+        if not entry.is_file() or entry.stat().st_size > TEXT_LIMIT or (entry.is_symlink() and not search.inside(entry.path)):
             return None
         with open(entry.path, "rb") as file:
             return file.read(TEXT_LIMIT + 1)
     except OSError:
         return None
-
-
-def _inside(real_root: str, path: str) -> bool:
-    real = os.path.realpath(path)
-    return real == real_root or real.startswith(os.path.join(real_root, ""))

@@ -139,7 +139,7 @@ def guess_kind(path: str) -> Kind:
         return "webdataset"
     if suffix in COMPRESSED:
         raise SourceError(f"{path} is compressed, and of such files only .tar.gz can be read in place. Unpack it first.")
-    raise SourceError(f"{path}: its kind cannot be guessed from its name. Say it with kind (--kind webdataset, parquet, csv, ...).")
+    raise SourceError(f"{path}: its kind cannot be guessed from its name. Name it with kind (--kind webdataset, parquet, csv, ...).")
 
 
 def _guess_folder(path: str) -> Kind:
@@ -160,7 +160,7 @@ def _guess_text(path: str) -> Kind:
     lines = [line for line in _head(path).splitlines() if line.strip() and not line.startswith(b"#")]
     if lines and b"://" not in lines[0]:
         raise SourceError(
-            f"{path} is text whose first line is no URL. Say its kind: --kind csv for a table with a header line, urls for a list of URLs."
+            f"{path} is text whose first line is not a URL. Name its kind: --kind csv for a table with a header, urls for a list of URLs."
         )
     return "urls"
 

@@ -1,10 +1,9 @@
 """Videos: a folder of them, searched like a folder of pictures, or single files."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 
-from pipelines.sources.folder import VIDEOS, list_files, list_folder
+from pipelines.sources.folder import VIDEOS, Search, list_files, list_folder
 from pipelines.sources.rows import Row
 from pipelines.sources.spec import SourceSpec, expand, source_name
 
@@ -29,7 +28,7 @@ def list_videos(spec: SourceSpec, say: Callable[[str], None]) -> Iterator[Row]:
             ]
         near.sort(key=lambda entry: entry.name)
         relative = os.path.relpath(folder, base)
-        yield from list_files(source, relative, os.path.realpath(folder), near, Counter(), spec.caption_column, VIDEOS)
+        yield from list_files(Search(source, os.path.realpath(folder), VIDEOS, spec.caption_column), relative, near)
 
 
 ENDINGS = tuple(f".{extension}" for extension in VIDEOS.extensions)

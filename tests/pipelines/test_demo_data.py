@@ -84,7 +84,7 @@ def test_rebuilding_leaves_times_alone_and_no_stale_samples(tmp_path: Path) -> N
 
 def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="no earlier demo"):
+    with pytest.raises(UsageError, match="not an earlier demo"):
         build_demo(tmp_path)
     with pytest.raises(UsageError, match="60 to 400"):
         build_demo(tmp_path / "new", 10)

@@ -136,7 +136,7 @@ def test_addresses_that_lead_nowhere_are_named(tmp_path: Path, database: str) ->
         create_lake(lake_address(tmp_path / "team", data, database.replace("tester@", "tester:secret@")))
     with pytest.raises(LakeError, match="give --data"):
         lake_address(tmp_path / "team", None, database)
-    with pytest.raises(LakeError, match="is no catalog"):
+    with pytest.raises(LakeError, match="is not a catalog"):
         lake_address(tmp_path / "team", data, "mysql://host/lake")
     (tmp_path / "team").mkdir(exist_ok=True)
     (tmp_path / "team" / POINTER).write_text("{}")
@@ -156,12 +156,12 @@ def test_data_elsewhere_is_found_again(tmp_path: Path, pictures: Path) -> None:
 def test_an_existing_lake_is_not_led_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     create_lake("plain").close()
-    with pytest.raises(LakeError, match=r"is a lake already, with its data in .*/plain/data/"):
+    with pytest.raises(LakeError, match=r"already holds a lake, with its data in .*/plain/data/"):
         create_lake(lake_address("plain", "disk"))
     assert not Path("plain", POINTER).exists()
     create_lake(lake_address("lake", "disk")).close()
     create_lake(lake_address("lake", "disk")).close()  # once more is no other lake
-    with pytest.raises(LakeError, match="is a lake already"):
+    with pytest.raises(LakeError, match="already holds a lake"):
         create_lake(lake_address("lake", "another"))
     assert lake_address("lake").data == f"{tmp_path}/disk/"  # whatever folder the next command runs in
 
