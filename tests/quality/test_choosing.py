@@ -137,7 +137,7 @@ def test_a_dump_opens_in_any_client(decided: Path, tmp_path: Path) -> None:
         wanted = lake.rows("SELECT CAST(sample_id AS VARCHAR) AS id, tier, sharpness, is_duplicate FROM wide ORDER BY id")
         counts = dump(lake, path, draw=small_pictures(64))
         assert counts["thumbnails"] == counts["refs"] == len(wanted)
-        with pytest.raises(UsageError, match="there already"):
+        with pytest.raises(UsageError, match="already exists"):
             dump(lake, path)
     with duckdb.connect(str(path), read_only=True, config={"enable_external_access": False}) as plain:
         got = plain.execute("SELECT CAST(sample_id AS VARCHAR) AS id, tier, sharpness, is_duplicate FROM wide ORDER BY id").to_arrow_table()
