@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import PIL
 from PIL import Image, UnidentifiedImageError
@@ -62,7 +62,7 @@ class as_media_error:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None or isinstance(error, MediaError) or not isinstance(error, Exception):
             return
         name = SHORT_NAMES.get(self.name, self.name.lower())

@@ -3,13 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from manifests.errors import UsageError
 from pipelines.cli_options import JsonOption, LakeArgument
 from pipelines.cli_output import cell, emit_json, emit_rows, fail, out
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TITLES = {"time": "where the time went (seconds over all threads)", "slowest": "slowest to read and decode"}
 
@@ -86,7 +89,7 @@ def sql(
             out().print(f"... {cell(rows.num_rows - limit)} more rows; raise --limit, or use --format csv|json|parquet.")
 
 
-def as_text(rows: Any) -> Any:
+def as_text(rows: "pa.Table") -> "pa.Table":
     """Columns that CSV cannot hold (lists, structs) as JSON text."""
     import json
 
@@ -99,7 +102,8 @@ def as_text(rows: Any) -> Any:
     return rows
 
 
-def to_json(rows: Any) -> str:
+def to_json(rows: "pa.Table") -> str:
+    """The rows as a JSON list of objects."""
     import json
 
     return json.dumps(rows.to_pylist(), default=str, ensure_ascii=False, indent=2)

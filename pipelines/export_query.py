@@ -4,7 +4,6 @@ The order of samples is the order of MD5(seed ":" sample_id): stable across vers
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -92,7 +91,7 @@ def export_columns(schema: pa.Schema, settings: ExportSettings) -> list[str]:
     return sorted(f.name for f in schema if f.name not in VOLATILE and not pa.types.is_temporal(f.type) and not _is_vector(f.type))
 
 
-def _is_vector(kind: Any) -> bool:
+def _is_vector(kind: pa.DataType) -> bool:
     """Numbers by the hundred, such as embeddings, or a list of such lists."""
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         return False

@@ -14,7 +14,7 @@ from pipelines.captions.attempt import BYTES_A_TOKEN
 from pipelines.captions.connect import Connect, Inline, Outcome
 from pipelines.captions.hours import Hours
 from pipelines.captions.rewrite import rewrite
-from pipelines.captions.samples import make_plan, pending_sql
+from pipelines.captions.samples import Step, make_plan, pending_sql
 from pipelines.captions.settings import CLEAN, CaptionSettings
 from pipelines.recipe import Recipe
 
@@ -106,7 +106,7 @@ def estimate(lake: Lake, recipe: Recipe) -> list[dict[str, Any]]:
     return found
 
 
-def _tokens(lake: Lake, settings: CaptionSettings, step: Any, row: dict[str, Any]) -> dict[str, Any]:
+def _tokens(lake: Lake, settings: CaptionSettings, step: Step, row: dict[str, Any]) -> dict[str, Any]:
     from operators.captions.prompts import READS_PICTURE, load_prompt
 
     spec, samples = settings.models[step.target], row["samples"]

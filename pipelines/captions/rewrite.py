@@ -21,7 +21,7 @@ from pipelines.captions.connect import Connect, Inline, Outcome
 from pipelines.captions.endpoint import Reply
 from pipelines.captions.hours import Hours
 from pipelines.captions.pool import CallFailed, OutOfHours, Pool
-from pipelines.captions.samples import Plan, Sample, make_plan, pending_sql, stream
+from pipelines.captions.samples import Plan, Sample, Step, make_plan, pending_sql, stream
 from pipelines.captions.settings import CLEAN, CaptionSettings, ModelSpec
 from pipelines.event_loop import event_loop
 
@@ -164,7 +164,7 @@ class _Rewriting:
         self.rows += rows
         self._count(rows)
 
-    async def _attempt(self, sample: Sample, step: Any, row: Row) -> Row:
+    async def _attempt(self, sample: Sample, step: Step, row: Row) -> Row:
         spec = self.settings.models[step.target]
         request = build(sample, step, self.settings)
         if isinstance(request, str):
