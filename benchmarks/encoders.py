@@ -25,8 +25,8 @@ from benchmarks.clip_teacher import embeddings
 from benchmarks.encoders_speed import heads, openclip, speed
 from benchmarks.starter_data import flickr, pixels_of, stored
 from benchmarks.starter_drawings import drawn
+from benchmarks.starter_features import image_features, laion_scores
 from benchmarks.starter_labels import held_out, style_of
-from benchmarks.train_starter import image_features, laion_scores
 from operators.aesthetic import Aesthetic
 from operators.base import Batch
 from operators.encoders import EMBEDDED, Encoder, load, settle

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.common import write_recipe
-from benchmarks.manifest_scale import build, values
+from benchmarks.made_up_lake import build, values
 from manifests import Lake, create_lake, open_lake
 from manifests.parts import signal_part
 from manifests.runs import begin_run

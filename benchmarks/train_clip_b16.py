@@ -18,7 +18,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.train_starter import folded, standardise, text_features
+from benchmarks.starter_features import text_features
+from benchmarks.train_starter import folded, standardise
 from benchmarks.train_style import labelled, more_styles, style_head
 from operators.encoders import EMBEDDED
 from operators.style import STYLES

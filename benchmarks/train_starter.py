@@ -10,8 +10,6 @@ keeps features of drawings by people and of generated photographs: with it the s
 
 import argparse
 import json
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,61 +18,16 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_data import flickr, names, pixels_of, stored
-from benchmarks.starter_drawings import drawn
+from benchmarks.starter_features import image_features, laion_scores, text_features
 from benchmarks.starter_labels import held_out, style_of
 from benchmarks.train_style import labelled, more_styles, style_head
-from manifests.errors import MediaError
 from operators.encoders import EMBEDDED
-from operators.encoders.onnx_graph import POOLED
-from operators.encoders.starter import ImageSide, TextSide, prepared
 from operators.style import STYLES
 
 MATCH, LOOKS = 256, 128
 SEED, BATCH = 0, 512
 DISTIL = 3.0
 """Weight of the divergence from the teacher."""
-
-
-def ranges(files: Mapping[str, bytes | Path]) -> np.ndarray:
-    """Of every value of the network that has no fixed range: where all but 0.01 % of it lies in 200 pictures of the training split."""
-    exact = ImageSide(None)
-    seen = [prepared(pixels_of(name, files)) for name in [n for n in files if n.startswith("train/")][::20]]
-    values = [[value.ravel()[::7] for value in exact.session.run(None, {"pictures": one})[len(POOLED) :]] for one in seen]
-    return np.array([np.percentile(np.concatenate(some), (0.005, 99.995)) for some in zip(*values, strict=True)], np.float32)
-
-
-def image_features(work: Path) -> tuple[np.ndarray, dict[str, int], np.ndarray]:
-    """(the network's ranges, row of each picture, features (pictures, 1624))"""
-    path = work / "image.npz"
-    if not path.exists():
-        files = stored()
-        found = ranges(files)
-        side, rows = ImageSide(found), {}
-        for name in names(files):
-            with suppress(MediaError):
-                rows[name] = side.features([pixels_of(name, files)])[0]
-        rows |= {name: side.features([pixels])[0] for name, pixels in drawn()}
-        np.savez(path, ranges=found, names=np.array(list(rows)), x=np.array(list(rows.values()), np.float32))
-    with np.load(path) as kept:
-        return kept["ranges"], {str(name): i for i, name in enumerate(kept["names"])}, kept["x"]
-
-
-def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(name of the picture of each caption, features (captions, 1152))"""
-    path = work / "text.npz"
-    if not path.exists():
-        pairs = [(name, caption) for split in ("test", "val", "train") for name, _, captions in flickr(split) for caption in captions[:5]]
-        np.savez(path, names=np.array([name for name, _ in pairs]), x=TextSide().features([caption for _, caption in pairs]))
-    with np.load(path) as found:
-        return found["names"], found["x"]
-
-
-def laion_scores(clip: Mapping[str, np.ndarray], file: str) -> dict[str, float]:
-    """LAION's aesthetic score by name."""
-    head = torch.load(file, weights_only=True)
-    weight, bias = head["weight"].numpy()[0], float(head["bias"][0])
-    return {name: float(row @ weight + bias) for name, row in clip.items()}
 
 
 def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
