@@ -99,7 +99,7 @@ def remember_export(
 
 
 def finished_before(lake: Lake, settings: ExportSettings, recipe_digest: str) -> ExportResult | None:
-    """The export that `export` would find complete, when nothing in the lake changed since it was made; None: ask `export`.
+    """The export that `pipelines.export.export` would find complete, when nothing in the lake changed since it was made; None: ask it.
 
     Spares planning, which reads every sample. Shards are looked at as `ExportFolder.finished_shards` does.
     """
