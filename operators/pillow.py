@@ -21,7 +21,7 @@ _QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
 
 
 def open_image(data: bytes, name: str) -> Image.Image:
-    """The picture, of which only the header is read yet. ``name``: the one Pillow format that it may have, as `operators.containers.sniff` found it."""
+    """The picture, only its header read. ``name``: the one Pillow format that it may have (see `operators.containers.sniff`)."""
     # `warnings.catch_warnings` is not thread-safe, so Pillow's remarks on odd files (its errors are enough) are switched
     # off for good, and again if someone resets the filters.
     if _QUIET not in warnings.filters:
