@@ -98,12 +98,19 @@ def _with_extensions(address: LakeAddress) -> duckdb.DuckDBPyConnection:
     names = ["ducklake", "sqlite_scanner" if address.is_local else "postgres_scanner"]
     names += ["httpfs"] if is_remote(address.data) else []
     names += ["aws"] if address.data.startswith("s3://") else []
-    known = _checked.issuperset(names)
-    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": known})
+    if _checked.issuperset(names):
+        connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": True})
+        try:
+            for name in names:
+                connection.execute(f"LOAD {name}")
+            connection.execute("SET allow_unsigned_extensions = false")  # and DuckDB refuses to set it to true again
+            return connection
+        except duckdb.Error:  # it was there a moment ago; the long way finds another one, or says what is wrong
+            connection.close()
+    connection = duckdb.connect(":memory:")
     for name in names:
         load_extension(connection, name)
     _checked.update(names)
-    connection.execute("SET allow_unsigned_extensions = false")  # and DuckDB refuses to set it to true again
     return connection
 
 
