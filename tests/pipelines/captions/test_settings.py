@@ -58,7 +58,7 @@ def test_defaults():
         ({"models": {"a": {"url": "http://h/v1", "model": "x", "temprature": 1}}}, "temperature"),
         ({"models": {"a": {"model": "x"}}}, "needs a url"),
         ({"models": {"a": {"model": "x", "url": "http://me:secret@h/v1"}}}, "environment variable"),
-        ({"models": {"a": {"model": "x", "url": "file:///etc"}}}, "no address"),
+        ({"models": {"a": {"model": "x", "url": "file:///etc"}}}, "not an address"),
         ({"models": {"clean": {"model": "x", "url": "http://h/v1"}}}, "cannot be called"),
         ({"models": MODELS, "routes": {"a": "x > 1 -> smal"}}, "Did you mean 'small'"),
         ({"models": MODELS, "routes": {"a": "-> small"}}, "a condition is missing"),
