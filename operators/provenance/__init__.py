@@ -44,11 +44,12 @@ class Provenance:
     a ComfyUI graph that makes no picture) or `camera` (make and model with exposure, lens or maker note; a signed capture), which speaks
     for a camera and is easily forged.
 
-    No evidence means nothing: most sites strip metadata. Only the container's own metadata counts, never pixels, what stands behind the
-    end of the file, or a caption that merely mentions a generator. See docs/aigc.md.
+    No evidence means nothing: most sites strip metadata. Only the container's own metadata counts, and texts in the lowest bits of a PNG
+    under a generator's signature; never what a picture shows, what stands behind the end of the file, or a caption that merely mentions a
+    generator. See docs/aigc.md.
     """
 
-    name, version = "provenance", "1"
+    name, version = "provenance", "2"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(BYTES,))

@@ -1,10 +1,11 @@
 """IPTC's vocabulary of digital source types (cv.iptc.org/newscodes/digitalsourcetype), and C2PA's two more: what speaks for what."""
 
+import re
 from typing import NamedTuple
 
 from operators.provenance.evidence import Strength
 
-_HOMES = ("cv.iptc.org/newscodes/digitalsourcetype/", "c2pa.org/digitalsourcetype/")
+_HOME = re.compile(r"(https?://)?(www\.)?(cv\.iptc\.org/newscodes|c2pa\.org)/digitalsourcetype/|digsrctype:", re.I)
 
 _STRENGTHS: dict[str, Strength] = {
     "trainedAlgorithmicMedia": "strong",
@@ -31,8 +32,5 @@ def source(text: object) -> Source | None:
     """What a value says; None for terms that speak for neither a generator nor a camera, and for anything else than one term."""
     if not isinstance(text, str):
         return None
-    term = text.strip()
-    for home in _HOMES:
-        for start in ("http://", "https://", "http://www.", ""):
-            term = term.removeprefix(start + home)
+    term = _HOME.sub("", text.strip()[:200], count=1).rstrip("/")
     return Source(term, _STRENGTHS[term]) if term in _STRENGTHS else None

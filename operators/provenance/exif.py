@@ -24,16 +24,16 @@ def texts(tags: Tags, where: str) -> Iterator[Text]:
 
 
 def user_comment(data: bytes, order: str) -> str:
-    """A UserComment: eight bytes name the character set. What calls itself Unicode is UTF-16 of either byte order, or UTF-8."""
+    """A UserComment: eight bytes name the character set. What calls itself Unicode, or nothing, is UTF-16 of either byte order, or UTF-8."""
     head, body = data[:8], data[8:]
-    if head.startswith(b"UNICODE"):
+    if head.startswith(b"UNICODE") or head == b"\0" * 8:
         zeros = body[:64:2].count(0), body[1:64:2].count(0)
-        if zeros == (0, 0) and not body[:64].isascii():  # not Latin letters: the order that the file states
+        if head[:1] == b"U" and zeros == (0, 0) and not body[:64].isascii():  # not Latin letters: the order that the file states
             return body.decode("utf-16-be" if order == ">" else "utf-16-le", "replace").rstrip("\0")
         if max(zeros):
             return body.decode("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "replace").rstrip("\0")
         return decode(body)
-    if head in (b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"\0" * 8):
+    if head in (b"ASCII\0\0\0", b"JIS\0\0\0\0\0"):
         return decode(body)
     return decode(data)
 

@@ -25,7 +25,7 @@ def walk(data: bytes) -> Iterator[Piece]:
             at, steps = at + data[at] + 1, steps + 1
         at, steps = at + 1, steps + 1
         if wanted and label == 0xFE:
-            yield Piece("text", "GIF comment", b"".join(blocks), "COM")
+            yield Piece("text", "GIF comment", b"".join(blocks), "comment")  # where the web UI writes its parameters
         elif wanted and blocks[:1] == [b"XMP DataXMP"]:
             yield Piece("xmp", "GIF XMP", data[start + 12 : at][:MAX_PIECE])  # written without sub-blocks, read across them
         elif wanted and blocks[:1] == [b"C2PA_GIF\1\0\0"]:

@@ -6,13 +6,22 @@ Sources: ITU-T T.81 annex B; Exif 2.32; XMP part 3; ISO/IEC 19566-5 (JUMBF in AP
 import struct
 from collections.abc import Iterator
 
-from operators.provenance.pieces import MAX_BLOCKS, Piece
+from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_PIECES, Piece
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 
 
 def walk(data: bytes) -> Iterator[Piece]:
+    extended: dict[bytes, list[tuple[int, bytes]]] = {}
+    yield from _segments(data, extended)
+    for parts in extended.values():
+        yield Piece("xmp", "JPEG APP1 extended XMP", b"".join(part for _, part in sorted(parts)))
+
+
+def _segments(data: bytes, extended: dict[bytes, list[tuple[int, bytes]]]) -> Iterator[Piece]:
+    """``extended`` gets the parts of XMP that no segment holds whole: under their packet's digest, with their offsets."""
     at, end, has_store = 2, len(data), False
     for _ in range(MAX_BLOCKS):
         while at + 1 < end and data[at] == 0xFF == data[at + 1]:  # fill bytes
@@ -33,6 +42,11 @@ def walk(data: bytes) -> Iterator[Piece]:
             yield Piece("exif", "JPEG APP1 EXIF", data[start + 6 : at])
         elif marker == 0xE1 and data.startswith(_XMP, start):
             yield Piece("xmp", "JPEG APP1 XMP", data[start + len(_XMP) : at])
+        elif marker == 0xE1 and data.startswith(_EXTENSION, start):  # digest, length of the whole, offset
+            part = start + len(_EXTENSION)
+            offset = int.from_bytes(data[part + 36 : part + 40], "big")
+            if offset < MAX_PIECE and len(extended) < MAX_PIECES:
+                extended.setdefault(data[part : part + 32], []).append((offset, data[part + 40 : at]))
         elif marker == 0xEB and not has_store and data.startswith(b"JP", start) and data[start + 12 : start + 16] == b"jumb":
             has_store = True
             yield Piece("c2pa", "JPEG APP11 C2PA", data[start + 8 : at])

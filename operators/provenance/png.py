@@ -1,4 +1,4 @@
-"""Metadata chunks of a PNG, up to IEND: tEXt, zTXt, iTXt, eXIf, caBX (C2PA).
+"""Metadata chunks of a PNG, up to IEND: tEXt, zTXt, iTXt, eXIf, caBX (C2PA); then what its pixels may hide.
 
 Sources: PNG specification, third edition; C2PA 2.x (caBX); ImageMagick's "Raw profile type" texts.
 """
@@ -6,6 +6,7 @@ Sources: PNG specification, third edition; C2PA 2.x (caBX); ImageMagick's "Raw p
 import binascii
 from collections.abc import Iterator
 
+from operators.provenance import stealth
 from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_STORE, Kind, Piece, inflate
 
 _RAW: dict[str, tuple[Kind, bytes]] = {
@@ -17,18 +18,28 @@ _RAW: dict[str, tuple[Kind, bytes]] = {
 
 
 def walk(data: bytes) -> Iterator[Piece]:
-    at, end = 8, len(data)
-    for _ in range(MAX_BLOCKS):
-        start, length, kind = at + 8, int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        at = start + length + 4
-        if at > end or kind == b"IEND":
-            return
+    pixels: list[slice] = []
+    for kind, start, length in _chunks(data):
         if kind == b"eXIf":
             yield Piece("exif", "PNG eXIf", data[start : start + min(length, MAX_PIECE)])
         elif kind == b"caBX":
             yield Piece("c2pa", "PNG caBX C2PA", data[start : start + min(length, MAX_STORE + 1)])
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             yield from _text(kind.decode(), data[start : start + min(length, MAX_PIECE + 256)])
+        elif kind == b"IDAT":
+            pixels.append(slice(start, start + length))
+    yield from stealth.walk(data, data[16:29], pixels)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and length of the content, up to IEND."""
+    at, end = 8, len(data)
+    for _ in range(MAX_BLOCKS):
+        start, length, kind = at + 8, int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at = start + length + 4
+        if at > end or kind == b"IEND":
+            return
+        yield kind, start, length
 
 
 def _text(kind: str, chunk: bytes) -> Iterator[Piece]:

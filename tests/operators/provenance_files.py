@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import c2pa
+import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -50,6 +51,19 @@ def text(key: str, value: str, kind: str = "tEXt") -> bytes:
     if kind == "zTXt":
         return chunk(b"zTXt", name + b"\0" + zlib.compress(body))
     return chunk(kind.encode(), name + (b"\0\0\0\0" if kind == "iTXt" else b"") + body)
+
+
+def stealthy(body: bytes, signature: str = "stealth_pngcomp", bits: int = -1) -> bytes:
+    """A PNG with ``body`` in the lowest bits of its pixels, column by column; ``bits``: the length it states."""
+    head = signature.encode() + struct.pack(">I", len(body) * 8 if bits < 0 else bits)
+    hidden = np.unpackbits(np.frombuffer(head + body, np.uint8))
+    mode = "RGB" if "rgb" in signature else "RGBA"
+    pixels = np.asarray(picture(90, 160).convert(mode)).transpose(1, 0, 2).copy()
+    channels = pixels[:, :, :3] if mode == "RGB" else pixels[:, :, 3:]
+    flat = channels.reshape(-1)
+    flat[: len(hidden)] = flat[: len(hidden)] & 254 | hidden
+    channels[:] = flat.reshape(channels.shape)
+    return encode(Image.fromarray(pixels.transpose(1, 0, 2).copy()), "PNG")
 
 
 def segment(marker: int, data: bytes) -> bytes:
@@ -99,6 +113,13 @@ def xmp(**properties: str) -> bytes:
 
 def xmp_jpeg(packet: bytes) -> bytes:
     return jpeg(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet))
+
+
+def extended_xmp_jpeg(packet: bytes, size: int) -> bytes:
+    """``packet`` in parts of ``size`` bytes, the last one first."""
+    head, whole = b"http://ns.adobe.com/xmp/extension/\0" + b"F" * 32, len(packet)
+    parts = [head + struct.pack(">II", whole, at) + packet[at : at + size] for at in range(0, whole, size)]
+    return jpeg(*(segment(0xE1, part) for part in reversed(parts)))
 
 
 def iptc_jpeg(sets: dict[int, str]) -> bytes:

@@ -1,4 +1,5 @@
 import functools
+import gzip
 import io
 import random
 import struct
@@ -28,6 +29,7 @@ from tests.operators.provenance_files import (
     chunk,
     dumps,
     exif,
+    extended_xmp_jpeg,
     iptc_jpeg,
     jpeg,
     mp4,
@@ -36,6 +38,7 @@ from tests.operators.provenance_files import (
     riff,
     segment,
     signed,
+    stealthy,
     text,
     tiff,
     user_comment,
@@ -84,6 +87,13 @@ WRITTEN: dict[str, tuple[Callable[[], bytes], str | None, str | None, str | None
     "a1111 avif": (lambda: encode(picture(64, 48), "AVIF", exif=exif({}, user_comment(A1111))), *WEBUI, "AVIF item"),
     "a1111 heic": (lambda: heif(exif=exif({}, user_comment(A1111))), *WEBUI, "HEIF item"),
     "a1111 utf-8": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111, "ASCII")))), *WEBUI, "UserComment"),
+    "a1111 utf-16 without a name": (
+        lambda: jpeg(segment(0xE1, exif({}, {0x9286: bytes(8) + A1111.encode("utf-16-le")}))),
+        *WEBUI,
+        "UserComment",
+    ),
+    "a1111 gif": (lambda: encode(picture(64, 48), "GIF", comment=A1111.encode()), *WEBUI, "GIF comment"),
+    "a1111 in pixels": (lambda: stealthy(gzip.compress(A1111.encode()), "stealth_rgbcomp"), *WEBUI, "PNG pixels"),
     "forge": (lambda: png(text("parameters", A1111 + ", Version: f2.0.1v1.10.1")), "Stable Diffusion WebUI Forge", *FOXY, "parameters"),
     "sd.next": (lambda: png(text("parameters", A1111 + ", App: SD.Next")), "SD.Next", *FOXY, "parameters"),
     "civitai": (lambda: jpeg(segment(0xE1, exif({}, user_comment(A1111 + ", Civitai resources: []")))), "Civitai", *FOXY, "UserComment"),
@@ -126,6 +136,16 @@ WRITTEN: dict[str, tuple[Callable[[], bytes], str | None, str | None, str | None
         "a red fox",
         5,
         "Software",
+    ),
+    "novelai in alpha": (
+        lambda: stealthy(gzip.compress(dumps({"Software": "NovelAI", "Source": "V4", "Comment": dumps(NOVEL)}).encode())),
+        *("NovelAI", "V4", "a red fox", 5),
+        "PNG alpha, lowest bits, Comment",
+    ),
+    "novelai in alpha, plain": (
+        lambda: stealthy(dumps({"Software": "NovelAI", "Comment": dumps(NOVEL)}).encode(), "stealth_pnginfo"),
+        *("NovelAI", None, "a red fox", 5),
+        "PNG alpha",
     ),
     "fooocus": (lambda: png(text("parameters", dumps(FOOOCUS)), text("fooocus_scheme", "fooocus")), "Fooocus", *FOX, "parameters"),
     "fooocus a1111": (
@@ -198,6 +218,12 @@ WRITTEN: dict[str, tuple[Callable[[], bytes], str | None, str | None, str | None
         None,
         None,
         "HEIF item XMP",
+    ),
+    "extended xmp": (lambda: extended_xmp_jpeg(xmp(DigitalSourceType=TRAINED), 300), *NOTHING_NAMED, "extended XMP"),
+    "source type by its short name": (
+        lambda: xmp_jpeg(xmp(DigitalSourceType="digsrctype:trainedAlgorithmicMedia")),
+        *NOTHING_NAMED,
+        "DigitalSourceType",
     ),
     "tc260 png": (lambda: png(text("AIGC", dumps({"Label": "1", "ContentProducer": "fox"}))), *NOTHING_NAMED, "tEXt AIGC"),
     "tc260 xmp": (lambda: xmp_jpeg(xmp(AIGC=dumps({"Label": "1"}))), *NOTHING_NAMED, "XMP AIGC"),
@@ -291,6 +317,8 @@ NOTHING = {
     "prompt that is a sentence": lambda: png(text("prompt", "a red fox"), text("parameters", "width 3, height 4"), text("workflow", "{}")),
     "camera word in make alone": lambda: jpeg(segment(0xE1, exif({271: "Canon"}))),
     "pixels": lambda: encode(Image.frombytes("RGB", (64, 48), (A1111.encode() * 80)[: 64 * 48 * 3]), "PNG", compress_level=0),
+    "a signature in pixels alone": lambda: stealthy(b"x" * 50, bits=400),
+    "a length beyond the pixels": lambda: stealthy(gzip.compress(bytes(1 << 24))[:1500], bits=2**32 - 1),
     "in a free box": lambda: mp4(extra=[box(b"free", xmp(DigitalSourceType=TRAINED)), box(b"skip", A1111.encode())]),
 }
 
