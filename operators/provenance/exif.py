@@ -24,7 +24,7 @@ def texts(tags: Tags, where: str) -> Iterator[Text]:
 
 
 def user_comment(data: bytes, order: str) -> str:
-    """A UserComment: eight bytes name the character set. What calls itself Unicode, or nothing, is UTF-16 of either byte order, or UTF-8."""
+    """A UserComment: eight bytes name the character set. What calls itself Unicode, or nothing, is UTF-16 or UTF-8."""
     head, body = data[:8], data[8:]
     if head.startswith(b"UNICODE") or head == b"\0" * 8:
         zeros = body[:64:2].count(0), body[1:64:2].count(0)
