@@ -6,8 +6,9 @@ described by a hash over its decoded frames, so that anybody can check it with a
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -16,9 +17,9 @@ from manifests.errors import MediaError
 from operators.base import Frames
 from operators.video.frames import Converter
 from operators.video.media import VideoMedia
-from operators.video.probe import VideoInfo, opened, reason
+from operators.video.probe import VideoInfo, opened, packets, reason
 from operators.video.source import VideoFile
-from operators.video.walk import LIMITS, Deadline, Walk
+from operators.video.walk import BACK_S, LIMITS, Deadline, Walk
 
 Method = Literal["encode", "copy"]
 AUDIO_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "alac", "flac")
@@ -109,8 +110,8 @@ def _copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> byte
     with opened(file) as source:
         stream = source.streams.best("video")
         assert stream is not None
-        packets = _exact_packets(source, stream, info, span)
-        if packets is None:
+        found = _exact_packets(source, stream, info, span)
+        if found is None or not _decoding_times(found):
             return None
         target = io.BytesIO()
         try:
@@ -119,7 +120,7 @@ def _copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> byte
                 origin = round(span[0] / stream.time_base)
                 audio = _audio_template(source, out)
                 sound = list(_audio_packets(source, span)) if audio else []
-                for packet in packets:
+                for packet in found:
                     _shift(packet, origin)
                     packet.stream = video
                     out.mux(packet)
@@ -137,10 +138,9 @@ def _copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> byte
 def _exact_packets(source: Any, stream: Any, info: VideoInfo, span: tuple[float, float]) -> list[Any] | None:
     """Packets of the frames in the span, in decoding order, if they need no others and begin with a key frame."""
     base, half = float(stream.time_base), info.tick / 2
-    source.seek(int(span[0] / stream.time_base), stream=stream, backward=True)
     wanted: list[Any] = []
     ended = False
-    for packet in source.demux(stream):
+    for packet in _from_key_frame(source, stream, span[0], span[0] - info.start_s):
         if packet.pts is None or packet.size == 0:
             continue
         at = packet.pts * base
@@ -160,6 +160,35 @@ def _exact_packets(source: Any, stream: Any, info: VideoInfo, span: tuple[float,
             if packet.is_keyframe and packet.dts is not None and packet.dts * base > span[1] + 1:
                 break
     return wanted or None
+
+
+def _from_key_frame(source: Any, stream: Any, begin: float, before: float) -> Iterator[Any]:
+    """The packets from a key frame on that is shown no later than ``begin``; ``before``: seconds that lie in front of it.
+
+    A seek goes by decoding times, and in files without an index it may end behind the key frame: then it is tried again from further back.
+    """
+    import av
+
+    for back in (*BACK_S, before + max(BACK_S)):
+        with suppress(av.FFmpegError):
+            source.seek(int((begin - back) / stream.time_base), stream=stream, backward=True)
+        found = packets(source, stream)
+        first = next((packet for packet in found if packet.pts is not None), None)
+        if first is not None and first.is_keyframe and first.pts <= round(begin / stream.time_base):
+            return itertools.chain([first], found)
+    return iter(())
+
+
+def _decoding_times(found: list[Any]) -> bool:
+    """Gives each packet the time at which it is decoded: Matroska files state none for the first ones. False: there is none at all."""
+    known = next((i for i, packet in enumerate(found) if packet.dts is not None), None)
+    if known is None:
+        return False
+    shown = sorted(packet.pts for packet in found)
+    step = max(1, min((b - a for a, b in itertools.pairwise(shown)), default=1))
+    for i in range(known):
+        found[i].dts = found[known].dts - (known - i) * step
+    return True
 
 
 def _shift(packet: Any, by: int) -> None:
@@ -252,17 +281,33 @@ class _SoundTrack:
 
         resampler = av.AudioResampler(format="fltp", layout=self.layout, rate=self.rate)
         with opened(self.file) as source:
-            audio = source.streams.best("audio")
-            assert audio is not None
-            source.seek(int(self.span[0] / audio.time_base), stream=audio, backward=True)
             samples = 0
-            for frame in source.decode(audio):
-                if frame.time is None or frame.time < self.span[0]:
-                    continue
-                if frame.time >= self.span[1]:
-                    break
+            for frame in self._frames(source):
+                # The sound may begin later than the picture, or have a gap; a shift of less than a frame is rounding.
+                due = round((frame.time - self.span[0]) * self.rate)
+                samples = due if due > samples + self.rate // 50 else samples
                 for piece in resampler.resample(frame):
                     piece.pts, piece.time_base = samples, Fraction(1, self.rate)
                     samples += piece.samples
                     self.out.mux(self.stream.encode(piece))
             self.out.mux(self.stream.encode(None))
+
+    def _frames(self, source: Any) -> Iterator[Any]:
+        """Those that begin in the span. After a seek the first packets may not be whole ones."""
+        import av
+
+        audio = source.streams.best("audio")
+        assert audio is not None
+        with suppress(av.FFmpegError):
+            source.seek(int(self.span[0] / audio.time_base), stream=audio, backward=True)
+        for packet in packets(source, audio):
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError):
+                continue
+            for frame in frames:
+                if frame.time is None or frame.time < self.span[0]:
+                    continue
+                if frame.time >= self.span[1]:
+                    return
+                yield frame

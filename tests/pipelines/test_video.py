@@ -1,11 +1,13 @@
 """Videos through the spine: ingest, shots, clips as samples, measures, tiers, export, verify."""
 
+import io
 import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +15,10 @@ from typer.testing import CliRunner
 from benchmarks.common import differing, files, lake_content
 from manifests import open_lake
 from operators.testing import encode, film, panning, picture
+from operators.video.media import VideoMedia
+from operators.video.source import VideoFile
 from pipelines.cli import app
+from pipelines.clip_cutter import CutSettings, cut_clip
 from pipelines.progress import Reporter
 from pipelines.recipe import load_recipe
 from pipelines.run import run_recipe
@@ -22,6 +27,7 @@ from pipelines.verify import verify
 
 FPS = 12
 SHOT = 18
+HUM = np.sin(np.arange(16000 * 4) / 20).astype(np.float32) * 0.3
 
 
 def two_shots(first: int, sound: bool = False) -> bytes:
@@ -146,6 +152,38 @@ def test_copied_packets_hold_the_same_frames(films: Path, tmp_path: Path) -> Non
     assert verify(tmp_path / "gold").ok
 
 
+@pytest.mark.parametrize("format", ["mp4", "matroska", "mpegts"])
+def test_packets_are_copied_out_of_any_container(format: str) -> None:
+    """MPEG-TS has no index, so a seek may end behind the key frame; Matroska states no decoding time for the first packets after a seek."""
+    data = film(panning(54), FPS, format, sound=HUM, gop_size=18, max_b_frames=2)
+    file, frames = VideoFile("film", data=data), grays(data)
+    start = VideoMedia(file).info.start_s
+    for first in (0, 18, 36):
+        cut = cut_clip(file, (start + first / FPS, start + (first + 18) / FPS), CutSettings("copy"))
+        assert cut.facts["method"] == "copy"
+        assert np.array_equal(grays(cut.data), frames[first : first + 18])
+
+
+def grays(data: bytes) -> list[Any]:
+    with av.open(io.BytesIO(data)) as clip:
+        return [frame.to_ndarray(format="gray") for frame in clip.decode(video=0)]
+
+
+def test_sound_stays_where_it_was() -> None:
+    """A clip of seconds 1 to 4 whose sound lasts from 2 to 3, behind packets that cannot be decoded."""
+    data = bytearray(film(panning(48), FPS, "matroska", sound=HUM[:48000]))
+    with av.open(io.BytesIO(data)) as whole:
+        for packet in whole.demux(audio=0):
+            if packet.pts is not None and packet.pts < 2000:  # milliseconds
+                at = data.index(bytes(packet))
+                data[at : at + packet.size] = b"\xff" * packet.size
+    cut = cut_clip(VideoFile("film", data=bytes(data)), (1.0, 4.0), CutSettings())
+    with av.open(io.BytesIO(cut.data)) as clip:
+        frames = [(f.time, float(np.abs(f.to_ndarray()).max())) for f in clip.decode(audio=0)]
+    loud = [at for at, level in frames if level > 0.1]
+    assert (loud[0], loud[-1]) == (pytest.approx(1.0, abs=0.15), pytest.approx(2.0, abs=0.15))
+
+
 def test_other_lengths_replace_the_clips_and_decode_nothing(films: Path, tmp_path: Path) -> None:
     run(write_recipe(tmp_path, films, only_clips=True))
     path = write_recipe(tmp_path, films, only_clips=True, trim_s=0.1)
@@ -196,8 +234,6 @@ def test_sources(films: Path, tmp_path: Path) -> None:
             data = two_shots(1) if name == "x.mp4" else b"words" if name == "x.txt" else encode(picture())
             info = tarfile.TarInfo(name)
             info.size = len(data)
-            import io
-
             tar.addfile(info, io.BytesIO(data))
     (member,) = [r for batch in list_source(SourceSpec(str(tmp_path / "films.tar"))) for r in batch.to_pylist()]
     assert (member["key"], member["modality"], member["caption"]) == ("x", "video", "words")
