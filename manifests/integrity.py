@@ -92,7 +92,8 @@ def check_rows(lake: Lake) -> list[str]:
     for table in ("labels", "captions", "tiers"):
         lost = lake.value(f"SELECT count(*) FROM {table} WHERE sample_id NOT IN (SELECT sample_id FROM refs)")
         if lost:
-            found.append(f"{lost:,} rows of {table} belong to samples that the lake does not have")
+            step = "goldsieve tier RECIPE writes them anew" if table == "tiers" else "ingest the source of these samples again"
+            found.append(f"{lost:,} rows of {table} belong to samples that the lake does not have; {step}")
     return found
 
 

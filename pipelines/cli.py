@@ -1,6 +1,7 @@
 """The command ``goldsieve``. Every command is a thin skin over one function; heavy packages load when a command needs them."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,7 +92,7 @@ def main() -> None:
     except GoldsieveError as error:
         if debugging():
             raise
-        _end(str(error), error.exit_code)
+        _end(*(_broken_file(error) or (str(error), error.exit_code)))
     except BrokenPipeError:
         os._exit(0)  # the reader of our output is gone, as with `| head`
     except MemoryError:
@@ -105,7 +106,16 @@ def main() -> None:
             raise
         if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which few commands load
             _end("the query needs more than the half of this machine's memory that DuckDB may use. Ask on a machine with more.", 3)
-        _end(f"unexpected {type(error).__name__}: {error}. Finished work is stored. --debug shows where it happened.", 3)
+        unexpected = f"unexpected {type(error).__name__}: {error}. Finished work is stored. --debug shows where it happened."
+        _end(*(_broken_file(error) or (unexpected, 3)))
+
+
+def _broken_file(error: Exception) -> tuple[str, int] | None:
+    """What to say, and the exit code, where DuckDB could not read a file of a lake."""
+    match = re.search(r"""[^\s'"]+/(?:ducklake|part)-[0-9a-f-]{36}\.parquet""", str(error))
+    if match is None:
+        return None
+    return f"{match[0]} is gone or broken. goldsieve doctor LAKE tells what else is; with --repair it mends what can be mended.", 3
 
 
 def _end(message: str, code: int) -> None:

@@ -3,6 +3,7 @@
 An answer is accepted when all checks that could be made passed; what they found is stored with it, so that it can be asked for later.
 """
 
+import re
 from typing import Any
 
 from operators.caption_quality import Identify
@@ -16,7 +17,7 @@ CHECK_NAMES = ("schema", *CHECKS, "clip_score")
 def judge(answer: Answer, question: Question, settings: CheckSettings, identify: Identify | None) -> Judged:
     """All checks that need no picture. ``identify``: the language of a text; None: not compared."""
     structured: dict[str, Any] | None = None
-    text = answer.text.strip()
+    text = _answer_itself(answer.text, question.caption)
     schema = Found("schema", True)
     if question.mode == "structured":
         try:
@@ -34,6 +35,13 @@ def judge(answer: Answer, question: Question, settings: CheckSettings, identify:
         names = [name for name in names if name in ("refusal", "truncation", "instructions")]
     found = [Found(name, *_said(CHECKS[name](view))) for name in names]
     return Judged(text, structured, tuple([schema, *found]))
+
+
+def _answer_itself(text: str, caption: str) -> str:
+    """Without what the model thought before it, and without quotation marks around all of it that the caption does not have."""
+    text = text.rpartition("</think>")[2].strip()
+    quoted = re.fullmatch(r'["“]([^"“”]+)["”]', text)
+    return quoted[1].strip() if quoted and caption.strip()[:1] not in '"“' else text
 
 
 def _said(said: str | None) -> tuple[bool, str]:

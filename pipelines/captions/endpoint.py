@@ -91,9 +91,12 @@ class Endpoint:
         if not response.is_success:
             return self._status(response)
         try:
-            return read_reply(response.json(), time.monotonic() - started)
+            data = response.json()
+            if isinstance(data, dict) and data.get("error") and not data.get("choices"):  # gateways pass a provider's fault on as a success
+                return Fault("server error", self._plain(json.dumps(data["error"], ensure_ascii=False)))
+            return read_reply(data, time.monotonic() - started)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            return Fault("malformed answer", self._plain(f"{type(error).__name__}: {error}"))
+            return Fault("malformed answer", self._plain(f"no chat completion as the API defines it ({type(error).__name__}: {error})"))
 
     def _status(self, response: Any) -> Fault:
         code, text = response.status_code, response.text
@@ -130,6 +133,8 @@ def read_reply(data: Any, seconds: float) -> Reply:
     choice = data["choices"][0]
     message, usage = choice["message"], data.get("usage") or {}
     text = message.get("content") or ""
+    if isinstance(text, list):
+        text = "".join(part["text"] for part in text if part["type"] == "text")
     if not isinstance(text, str):
         raise ValueError("the answer is not text")
     if message.get("refusal"):

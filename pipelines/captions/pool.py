@@ -22,6 +22,8 @@ REST_S, LONGEST_REST_S = 5.0, 300.0
 """for so long, doubled each time its next request fails too."""
 LIMITED_IN_A_ROW = 10
 """Rate limits in a row after which the whole endpoint waits as long as it asked, not only the request."""
+WAITS_S = 60.0
+"""A request that failed before waits no longer for endpoints at rest: it may itself be what they fail at. The next run asks again."""
 GIVES_UP_AFTER_S = 900.0
 """All endpoints of a model failing for so long end the run."""
 LOOK_S = 0.5
@@ -98,8 +100,10 @@ class Pool:
         """An answer and the number of requests it took. Raises `CallFailed`, `BudgetSpent`, `OutOfHours`, or `UsageError` for a fault
         that every request would meet (a wrong key, an unknown model)."""
         attempt = requests = 0
+        result: Reply | Fault | None = None
         while True:
-            await self._rested()
+            if not await self._rested(WAITS_S if result else GIVES_UP_AFTER_S) and isinstance(result, Fault):
+                raise CallFailed(result, requests)
             async with self.slots:
                 server = self._next()
                 if server is None:
@@ -183,12 +187,20 @@ class Pool:
         ready = [server for server in self.servers if server.available(now)]
         return min(ready, key=lambda server: ((server.under_way + 1) / server.weight, server.sent / server.weight), default=None)
 
-    async def _rested(self) -> None:
-        """Wait while all endpoints are at rest. Raises `GoldsieveError` when they have been failing for too long."""
+    async def _rested(self, most_s: float) -> bool:
+        """Wait while all endpoints are at rest, not much longer than ``most_s``; False: they still are.
+
+        Raises `GoldsieveError` when they have been failing for too long.
+        """
+        began = time.monotonic()
         while self._next() is None:
-            if all(server.down_since and time.monotonic() - server.down_since > GIVES_UP_AFTER_S for server in self.servers):
+            now = time.monotonic()
+            if now - began > most_s:
+                return False
+            if all(server.down_since and now - server.down_since > GIVES_UP_AFTER_S for server in self.servers):
                 names = ", ".join(server.url for server in self.servers)
                 raise GoldsieveError(
                     f"{names} did not answer for {GIVES_UP_AFTER_S:.0f} s. Finished captions are stored; run it again later."
                 )
             await asyncio.sleep(0.05)
+        return True

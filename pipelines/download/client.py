@@ -53,7 +53,9 @@ def parse_url(text: str) -> URL:
     text = text.strip()
     if CONTROL.search(text):
         raise ValueError("control characters in it")
-    return URL(text, encoded=not UNSAFE.search(text)).with_fragment(None)
+    url = URL(text, encoded=not UNSAFE.search(text)).with_fragment(None)
+    str(url.host), url.port  # yarl looks at them when it is asked, and raises only then
+    return url
 
 
 def user_agent(settings: DownloadSettings) -> str:

@@ -145,6 +145,22 @@ def test_a_query_without_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
     assert "half of this machine's memory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("left", [None, 100])
+def test_a_broken_file_of_a_lake_is_named_with_what_mends_it(goldsieve: Invoke, home: Path, left: int | None) -> None:
+    goldsieve("ingest", home / "lake", home / "pictures")
+    goldsieve("measure", home / "lake", "media_facts", "--engine", "inline")
+    file = next((home / "lake" / "data").rglob("media/*.parquet"))
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:left])
+    for command in ("status", "measure"):
+        ended = goldsieve(command, home / "lake")
+        assert ended.code == 3
+        assert f"{file.name} is gone or broken" in ended.err
+        assert "goldsieve doctor" in ended.err
+
+
 def test_an_ingest_says_what_it_left_out_and_what_is_wrong(goldsieve: Invoke, home: Path) -> None:
     (home / "pictures" / "drawing.svg").touch()
     (home / "pictures" / "gone.jpg").symlink_to("/nowhere.jpg")

@@ -64,6 +64,16 @@ def test_each_fault_has_its_reason(reason, answer):
     assert reason in judged(answer).reasons
 
 
+@pytest.mark.parametrize("answer", ["<think>\nA caption, then.\n</think>\n\n{}", "A caption, then.\n</think>{}", '"{}"', "“{}”"])
+def test_what_is_around_an_answer_is_no_part_of_it(answer):
+    """Thoughts of a reasoning model, also where the template began them, and quotation marks."""
+    plain = "Two dogs are running in the snow."
+    found = judged(answer.format(plain))
+    assert (found.text, found.reasons) == (plain, [])
+    assert "truncation" in judged("<think>\nThe user wants", finish_reason="length").reasons
+    assert judged('"Two dogs" and "snow"').text == '"Two dogs" and "snow"'
+
+
 def test_finish_reasons():
     assert judged("Two dogs are running in the snow.", finish_reason="length").reasons == ["truncation"]
     assert judged("Two dogs are running in the snow.", finish_reason="content_filter").reasons == ["refusal"]

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pipelines.captions.endpoint import Call, Endpoint
+from pipelines.captions.endpoint import Call, Endpoint, read_reply
 from pipelines.captions.mock_server import MockServer
 from pipelines.captions.settings import EndpointSpec
 
@@ -38,6 +38,21 @@ def test_kinds_of_faults(serving, fault, kind, words):
     [found] = ask(url, timeout_s=0.3)
     assert (found.kind, found.retry_after) == (kind, 7 if kind == "rate limit" else None)
     assert words in found.message
+
+
+def test_content_in_parts_is_text():
+    message = {"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "A dog "}, {"type": "text", "text": "runs."}]}
+    assert read_reply({"choices": [{"message": message}]}, 0.0).text == "A dog runs."
+
+
+def test_a_fault_that_a_gateway_calls_a_success(serving, monkeypatch):
+    async def complete(*_):
+        return 200, {"error": {"message": "Provider returned error", "code": 502}}, {}
+
+    monkeypatch.setattr(MockServer, "_complete", complete)
+    [found] = ask(serving(MockServer()))
+    assert found.kind == "server error"
+    assert "Provider returned error" in found.message
 
 
 def test_an_address_may_end_with_a_slash(serving):

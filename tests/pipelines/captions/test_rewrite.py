@@ -57,6 +57,18 @@ def test_faults_lose_nothing_and_a_rerun_asks_for_failures_alone(captioned, serv
     assert server.stats["requests"] == before + found.kept
 
 
+def test_samples_that_a_server_fails_at_do_not_hold_up_a_run(captioned, serving, monkeypatch):
+    """The last ones in work are all of that kind: an endpoint at rest is no reason to wait for them for good."""
+    monkeypatch.setattr(pool, "REST_S", 20.0)
+    monkeypatch.setattr(pool, "LONGEST_REST_S", 300.0)
+    monkeypatch.setattr(pool, "WAITS_S", 0.2)
+    lake = captioned(40)
+    poison = {row["caption"] for row in lake.rows("SELECT caption FROM refs ORDER BY key LIMIT 12")}
+    server = MockServer(answer=lambda body: {"content": [{}]} if question(body)["caption"] in poison else as_sentence(body))
+    found = run(lake, settings(serving(server), retries=4))
+    assert (found.accepted, found.failed) == (28, 12)
+
+
 def test_what_got_no_answer_is_asked_again(captioned, serving):
     lake = captioned(10)
     server = MockServer(faults={"server_error": 1.0})

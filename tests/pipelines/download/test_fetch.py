@@ -56,6 +56,7 @@ def test_what_is_kept_of_a_good_answer(server: Server, get: Get) -> None:
         ("/to?ftp://127.0.0.1/x", "url", None),
         ("/to?file:///etc/passwd", "url", None),
         ("/to?http://[::1", "url", None),
+        ("/to?http://x:99999/", "url", None),
         ("/html", "type", None),
         ("/empty", "type", None),
         ("/video", "type", None),
@@ -85,7 +86,8 @@ def test_good_answers_that_look_odd(server: Server, get: Get) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "no url", "http://", "//host/x", "http://a b/", "http://x/\r\nHost: evil", "gopher://x/", "http://[1::2::3]/"]
+    "url",
+    ["", "no url", "http://", "//host/x", "http://a b/", "http://x/\r\nHost: evil", "gopher://x/", "http://[1::2::3]/", "http://x:99999/"],
 )
 def test_what_is_no_url(get: Get, url: str) -> None:
     assert get(url).facts["error"] == "url"
