@@ -112,9 +112,11 @@ def stored_labels(lake: Lake, label: str | None = None) -> Labels:
     names = [row["label"] for row in lake.rows("SELECT DISTINCT label FROM labels ORDER BY label")]
     if label is None and len(names) == 1:
         label = names[0]
+    if not names:
+        raise UsageError("The lake's table labels is empty: mark samples with `goldsieve serve LAKE --label`.")
     if label not in names:
-        known = f"It has: {', '.join(map(str, names))}. Name one with --label-column." if names else "The table is empty."
-        raise UsageError(f"The lake's table labels has no labels {label or ''!r}. {known}")
+        missing = f"has no labels {label!r}" if label else "has several kinds of labels"
+        raise UsageError(f"The lake's table labels {missing}. It has: {', '.join(map(str, names))}. Name one with --label-column.")
     rows = lake.rows(
         """SELECT CAST(sample_id AS VARCHAR) AS id, coalesce(arg_max(value, created_at), '') AS value FROM labels
         WHERE label = ? GROUP BY sample_id ORDER BY id""",

@@ -87,6 +87,8 @@ def suggest(lake: Lake, tiers: Tiers, keep: float, tier: str | None = None, sign
 
 def _suggest(lake: Lake, tiers: Tiers, chosen: Tier, keep: float, signals: Sequence[str]) -> tuple[int, list[Proposal]]:
     samples = int(lake.value(f'SELECT count(*) FROM {BASE} WHERE "error" IS NULL'))
+    if not samples:
+        raise UsageError("No sample of the lake can be read, so there is nothing to keep. `goldsieve status` shows the errors.")
     aim = _Aim(lake, tiers, chosen.name, samples, keep * samples)
     moving, rest = moving_thresholds(lake, tiers, chosen, signals, BASE)
     lake.connection.execute(f"CREATE OR REPLACE TEMP TABLE suggest_now AS {_members(lake, tiers, chosen.name)}")

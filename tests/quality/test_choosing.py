@@ -5,12 +5,14 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import open_lake
+from manifests import create_lake, open_lake
 from manifests.errors import SqlError, UsageError
+from manifests.schema import REFERENCE
 from pipelines.recipe import load_recipe
 from pipelines.thumbnails import small_pictures
 from quality.balance import ordinal
@@ -99,6 +101,16 @@ def test_nothing_to_suggest(decided: Path) -> None:
         with pytest.raises(UsageError, match=r"--keep is 1\.5"):
             suggest(lake, recipe.tiers, 1.5)
         assert suggest(lake, recipe.tiers, 0.999)[1] == []
+
+
+def test_nothing_can_be_read(tmp_path: Path) -> None:
+    row = {"source": "s", "key": "a", "uri": "/a.jpg", "stamp": "1", "modality": "image", "error": "it is empty"}
+    with create_lake(tmp_path / "lake") as lake:
+        lake.ingest("s", "/", iter(pa.Table.from_pylist([row], schema=REFERENCE).to_batches()))
+        with pytest.raises(UsageError, match="No sample of the lake can be read"):
+            suggest(lake, parse_tiers({"gold": {"wide": "byte_length > 10"}}), 0.3)
+        with pytest.raises(UsageError, match=r"labels is empty: mark samples with `goldsieve serve LAKE --label`"):
+            stored_labels(lake)
 
 
 def test_the_next_to_label_fill_the_widest_gaps(decided_copy: Path) -> None:
