@@ -25,6 +25,8 @@ KNOWN_AFTER = 20
 """Answers of a model and prompt after which their mean is taken instead."""
 PIXELS_A_TOKEN = 28 * 28
 """Patches of the common vision-language models; a rough figure."""
+LOOK_S = 60.0
+"""How often the clock is looked at while the active hours are waited for."""
 EngineName = Literal["ray", "inline"]
 
 
@@ -76,10 +78,11 @@ def rewrite_recipe(
 def wait_for_hours(recipe: Recipe, say: Callable[[str], None]) -> None:
     """Sleep until the recipe's active hours begin."""
     settings = caption_settings(recipe)
-    seconds = Hours.parse(settings.active_hours).opens_in(datetime.now())
-    if seconds > 0:
+    hours = Hours.parse(settings.active_hours)
+    if (seconds := hours.opens_in(datetime.now())) > 0:
         say(f"rewrite: outside the active hours {settings.active_hours}; going on in {seconds / 3600:.1f} hours. Ctrl-C ends it safely.")
-        time.sleep(seconds)
+    while (seconds := hours.opens_in(datetime.now())) > 0:
+        time.sleep(min(seconds, LOOK_S))  # the clock may jump meanwhile: summer time, a machine that was suspended
 
 
 def estimate(lake: Lake, recipe: Recipe) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """A recipe's captions: routes, limits, hours; what is wrong is said with its place."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from manifests.errors import UsageError
+from pipelines.captions import job
 from pipelines.captions.endpoint import read_reply
 from pipelines.captions.hours import Hours
 from pipelines.captions.recipe_section import read_captions
@@ -72,6 +74,21 @@ def test_defaults():
 )
 def test_what_is_wrong_is_said(data, said):
     assert said in problems(**data)
+
+
+def test_a_clock_that_jumps_while_hours_are_waited_for(monkeypatch):
+    """Summer time begins at 2:00: the hours from 3:30 on come after 45 minutes, not after an hour and 45."""
+    now, slept, said = [datetime(2026, 3, 29, 1, 45)], [], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        later = now[0] + timedelta(seconds=seconds)
+        now[0] = later + timedelta(hours=now[0].hour < 2 <= later.hour)
+
+    monkeypatch.setattr(job, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(job, "datetime", SimpleNamespace(now=lambda: now[0]))
+    job.wait_for_hours(SimpleNamespace(captions=CaptionSettings(active_hours="03:30-07:00")), said.append)
+    assert (sum(slept), len(said)) == (45 * 60, 1)
 
 
 def test_hours_over_midnight():
