@@ -49,7 +49,8 @@ class Explorer:
         if not ids:
             return Shown("<p>No sample is like that.</p>", "No sample is like that.")
         listed = ", ".join(f"CAST('{i}' AS UUID)" for i in ids)
-        columns = dict.fromkeys(("uri", "byte_offset", "byte_length", "modality", "caption", '"error"', *below))
+        read = ("uri", "byte_offset", "byte_length", "modality", "span_start_s", "span_end_s", "caption", '"error"')
+        columns = dict.fromkeys((*read, *below))
         rows = self.lake.rows(f"SELECT CAST(sample_id AS VARCHAR) AS id, {', '.join(columns)} FROM wide WHERE sample_id IN ({listed})")
         with small_reader() as reader:
             drawn = {row["id"]: _figure(row, picture, side, below) for row, picture in thumbnails(rows, reader, side)}

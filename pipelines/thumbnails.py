@@ -16,9 +16,10 @@ import pyarrow as pa
 from PIL import Image
 
 from manifests.errors import MediaError
-from operators.base import Pixels
+from operators.base import Frames, Pixels
 from operators.media import Media
 from operators.pillow import load_codecs
+from operators.video.media import VideoMedia
 from pipelines.reader import Reader
 from quality.dump import PICTURES
 
@@ -72,17 +73,26 @@ def encoded(image: Image.Image, side: int, format: Format, quality: int) -> byte
 
 
 def draw(row: Mapping[str, Any], reader: Reader, side: int, format: Format = "WEBP", crop: bool = False) -> Picture:
-    """The small picture of a row of ``wide`` (its uri, byte_offset, byte_length, modality and error are read)."""
+    """The small picture of a row of ``wide`` (its uri, byte_offset, byte_length, modality, span and error are read)."""
     if row.get("error"):
         return Picture(None, why=str(row["error"])[:200])
-    if row.get("modality") == "video":
-        return Picture(None, why="No picture of a video clip.")
     try:
+        if row.get("modality") == "video":
+            return still(row, reader, side, format)
         return thumbnail(reader.read(row["uri"], row["byte_offset"], row["byte_length"]), side, format, crop)
     except MediaError as error:
         return Picture(None, why=str(error)[:200])
     except Exception as error:  # whatever a hostile file makes a library raise: the others are drawn all the same
         return Picture(None, why=f"No preview: {type(error).__name__}")
+
+
+def still(row: Mapping[str, Any], reader: Reader, side: int, format: Format) -> Picture:
+    """The frame in the middle of a video or clip. Raises `MediaError`."""
+    file = reader.video(row["uri"], row["byte_offset"], row["byte_length"])
+    media = VideoMedia(file, (row["span_start_s"], row["span_end_s"]) if row.get("span_start_s") is not None else None)
+    image = Image.fromarray(media.view(Frames(1, shorter_side(media.info.width, media.info.height, side))).pixels[0])
+    made = encoded(image, side, format, 74)
+    return Picture(made, image.width, image.height)
 
 
 def thumbnails(

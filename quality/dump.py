@@ -87,7 +87,8 @@ def _thumbnails(plain: duckdb.DuckDBPyConnection, draw: Draw) -> None:
     plain.execute("CREATE TABLE thumbnails (sample_id UUID, width INTEGER, height INTEGER, picture BLOB, why VARCHAR)")
     with plain.cursor() as reading:
         reading.execute(
-            """SELECT CAST(sample_id AS VARCHAR) AS id, modality, uri, byte_offset, byte_length, sample_error AS "error"
+            """SELECT CAST(sample_id AS VARCHAR) AS id, modality, uri, byte_offset, byte_length, span_start_s, span_end_s,
+            sample_error AS "error"
             FROM wide ORDER BY uri, byte_offset"""
         )
         names = [column[0] for column in reading.description or ()]

@@ -26,7 +26,7 @@ MOST_ROWS, MOST_TEXT = 200, 2_000
 """Rows of a result that is no gallery, and characters of one cell of it."""
 CARD = (
     *("key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier", "failed_rules"),
-    *("is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
+    *("span_start_s", "span_end_s", "is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
 )
 COPIES = f"""SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
     ({", ".join(map(quote, EVIDENCE))})) FROM wide

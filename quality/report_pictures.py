@@ -54,6 +54,7 @@ def pictures_of(
 ) -> dict[str, Any]:
     """id -> what the page shows of a sample."""
     columns = ["key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier"]
+    columns += ["span_start_s", "span_end_s"]
     columns += ["failed_rules", "is_duplicate", "duplicate_group", "duplicate_kind", '"error"', *(c for c in EVIDENCE if c in kinds)]
     columns += [f"TRY(({signal})) AS signal_{n}" for n, signal in enumerate(signals)]
     found = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import duckdb
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -20,10 +21,13 @@ from operators.video.source import VideoFile
 from pipelines.cli import app
 from pipelines.clip_cutter import CutSettings, cut_clip
 from pipelines.progress import Reporter
+from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
 from pipelines.run import run_recipe
 from pipelines.sources import SourceSpec, guess_kind, list_source
+from pipelines.thumbnails import small_pictures, thumbnails
 from pipelines.verify import verify
+from quality.dump import dump
 
 FPS = 12
 SHOT = 18
@@ -102,6 +106,18 @@ def test_clips_are_samples_of_their_own(done: Path) -> None:
     assert [p["error"] for p in parents.values() if p["key"] == "broken"] == [
         "not a video, or damaged at its beginning (Invalid data found when processing input)"
     ]
+
+
+def test_every_video_and_clip_has_a_picture(done: Path, tmp_path: Path) -> None:
+    """Of a clip a frame of its own, for the report, the live view, notebooks and dumps alike."""
+    with open_lake(done.parent / "lake") as lake, Reader() as reader:
+        readable = lake.rows("SELECT *, CAST(sample_id AS VARCHAR) AS id FROM wide WHERE \"error\" IS NULL AND key LIKE 'a%' ORDER BY key")
+        drawn = {row["key"]: picture for row, picture in thumbnails(readable, reader, 80)}
+        assert {(p.width, p.height) for p in drawn.values()} == {(80, 48)}
+        assert len({p.data for p in drawn.values()}) == len(drawn) == 3
+        dump(lake, tmp_path / "lake.duckdb", draw=small_pictures(80))
+    with duckdb.connect(str(tmp_path / "lake.duckdb")) as plain:
+        assert plain.execute("SELECT count(*), count(picture), count(DISTINCT picture) FROM thumbnails").fetchone() == (7, 6, 6)
 
 
 def test_a_second_run_has_nothing_to_do(done: Path) -> None:
