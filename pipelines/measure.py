@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from manifests import Lake
 from manifests.changes import inputs_version
+from manifests.connection import quote
 from manifests.errors import MeasureError
 from manifests.parts import Part, signal_part, signal_schema
 from manifests.versions import OperatorVersion
@@ -122,6 +123,9 @@ def _version(use: OperatorUse) -> OperatorVersion:
 def _batch(lake: Lake, run: Pass, engine: Engine, run_id: uuid.UUID, reporter: Reporter, only: str) -> tuple[int, int, Timing]:
     pending = lake.outlast(lambda: find_pending(lake, run, only))
     if not pending:
+        held = f"SELECT 1 FROM refs WHERE modality = {quote(run.modality)} AND NOT vanished LIMIT 1"
+        if run.modality and not lake.value(held) and lake.value("SELECT 1 FROM refs LIMIT 1"):
+            reporter.say(f"{run.name}: nothing to measure, as only {run.modality}s are looked at and the lake has none")
         return 0, 0, NOTHING
     event("pass begins", name=run.name, samples=pending, engine=engine.name)
     task = Task(run, lake.address.data, run_id, engine.threads(run.gpus))

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.common import differing, files, lake_content
-from manifests import open_lake
+from manifests import create_lake, open_lake
+from operators.provenance import Provenance
 from operators.testing import encode, film, panning, picture
 from operators.video.media import VideoMedia
 from operators.video.source import VideoFile
 from pipelines.cli import app
 from pipelines.clip_cutter import CutSettings, cut_clip
+from pipelines.engine import InlineEngine
+from pipelines.measure import measure
+from pipelines.passes import OperatorUse
 from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import load_recipe
@@ -118,6 +123,15 @@ def test_every_video_and_clip_has_a_picture(done: Path, tmp_path: Path) -> None:
         dump(lake, tmp_path / "lake.duckdb", draw=small_pictures(80))
     with duckdb.connect(str(tmp_path / "lake.duckdb")) as plain:
         assert plain.execute("SELECT count(*), count(picture), count(DISTINCT picture) FROM thumbnails").fetchone() == (7, 6, 6)
+
+
+def test_an_operator_for_pictures_says_that_there_are_none(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Reporter, "say", lambda _, text: said.append(text))
+    with create_lake(tmp_path / "lake") as lake:
+        lake.ingest("films", str(films), list_source(SourceSpec(str(films))))
+        assert measure(lake, [OperatorUse(Provenance())], InlineEngine(1), uuid.uuid4(), Reporter(quiet=True)) == []
+    assert said == ["provenance: nothing to measure, as only images are looked at and the lake has none"]
 
 
 def test_a_second_run_has_nothing_to_do(done: Path) -> None:
