@@ -105,7 +105,7 @@ def _copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> byte
     """The clip's packets as they are; None when that would not be exactly its frames."""
     import av
 
-    if info.codec not in VIDEO_COPIED:
+    if info.codec not in VIDEO_COPIED or info.format == "avi":  # AVI does not say when a packet is shown
         return None
     with opened(file) as source:
         stream = source.streams.best("video")

@@ -13,19 +13,19 @@ PLAIN, WITH_SPEECH = Sound(), Sound(speech=True)
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """Whether a clip has sound, and how loud, clipped and silent it is. Without an audio track all but `has_audio` are null.
+    """Whether a clip has sound, and how loud, clipped and silent it is. Without sound all but `has_audio` are null.
 
     Loudness is integrated over the clip (EBU R128, ITU-R BS.1770): -23 is broadcast, about -14 what platforms play; null when all of it is
     below the gate, or shorter than 0.4 s.
     """
 
-    name, version = "audio", "1"
+    name, version = "audio", "2"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(PLAIN,))
     adds = pa.schema(
         [
-            field("has_audio", pa.bool_(), "the file has an audio track"),
+            field("has_audio", pa.bool_(), "there is sound: an audio track that reaches into the clip"),
             field("loudness", pa.float32(), "integrated loudness", "LUFS"),
             field("audio_peak", pa.float32(), "highest sample; null: digital silence", "dBFS"),
             field("audio_clipped", pa.float32(), "share of the samples at full scale", "0-1"),
@@ -54,14 +54,14 @@ def measure(row: Row) -> dict[str, Any]:
 class Speech:
     """Share of a clip in which somebody speaks, by Silero VAD (MIT; in the package silero-vad): pieces of 32 ms above 0.5.
 
-    Null without an audio track. Singing counts in part. Needs `pip install 'goldsieve[speech]'`.
+    Null without sound. Singing counts in part. Needs `pip install 'goldsieve[speech]'`.
     """
 
-    name, version = "speech", "1"
+    name, version = "speech", "2"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(WITH_SPEECH,))
-    adds = pa.schema([field("speech_share", pa.float32(), "share of the time with speech; null: no audio track", "0-1")])
+    adds = pa.schema([field("speech_share", pa.float32(), "share of the time with speech; null: no sound", "0-1")])
 
     def open(self) -> BatchFn:
         load_speech()

@@ -44,7 +44,10 @@ class SoundFacts:
 
 
 def listen(file: VideoFile, info: VideoInfo, span: tuple[float, float] | None, view: Sound, deadline: "Deadline") -> SoundFacts | None:
-    """The first (best) audio track of a span; None without one. Raises `MediaError` when nothing of it can be decoded."""
+    """The first (best) audio track of a span; None without one, and where it has no sound: films often end later than theirs.
+
+    Raises `MediaError` when nothing of it can be decoded.
+    """
     import av
     from av.filter import Graph
 
@@ -82,7 +85,7 @@ def listen(file: VideoFile, info: VideoInfo, span: tuple[float, float] | None, v
         if not samples:
             raise MediaError(f"the audio cannot be decoded ({reason(error)})") from error
     if not samples:
-        raise MediaError("the audio track is empty")
+        return None
     return SoundFacts(
         loudness=loudness if loudness is not None and loudness > -70 else None,
         peak=20 * math.log10(peak) if peak > 0 else None,
@@ -125,7 +128,7 @@ def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadli
         if span and begin > 0:
             with suppress(av.FFmpegError):
                 container.seek(int(begin / audio.time_base), stream=audio, backward=True)
-        bad = 0
+        bad, good = 0, False
         for packet in packets(container, audio):
             deadline.check(progress=False)
             try:
@@ -133,8 +136,9 @@ def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadli
             except (av.FFmpegError, ValueError):
                 bad += 1
                 if bad > MAX_BAD_PACKETS:
-                    return
+                    break
                 continue
+            good = good or bool(frames)
             for frame in frames:
                 deadline.check(progress=True)
                 if frame.time is not None and frame.time < begin:
@@ -142,6 +146,8 @@ def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadli
                 if frame.time is not None and frame.time >= end:
                     return
                 yield frame
+        if bad and not good:
+            raise MediaError(f"the audio cannot be decoded ({bad} damaged packets)")
 
 
 class _Speech:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from benchmarks.common import differing, files, lake_content
 from manifests import create_lake, open_lake
+from operators.base import Sound
 from operators.provenance import Provenance
 from operators.testing import encode, film, panning, picture
 from operators.video.media import VideoMedia
@@ -182,16 +183,17 @@ def test_copied_packets_hold_the_same_frames(films: Path, tmp_path: Path) -> Non
     assert verify(tmp_path / "gold").ok
 
 
-@pytest.mark.parametrize("format", ["mp4", "matroska", "mpegts"])
+@pytest.mark.parametrize("format", ["mp4", "matroska", "mpegts", "avi"])
 def test_packets_are_copied_out_of_any_container(format: str) -> None:
-    """MPEG-TS has no index, so a seek may end behind the key frame; Matroska states no decoding time for the first packets after a seek."""
+    """MPEG-TS has no index, so a seek may end behind the key frame; Matroska states no decoding time for the first packets after a seek;
+    AVI does not say when a packet is shown, so clips of it are encoded."""
     data = film(panning(54), FPS, format, sound=HUM, gop_size=18, max_b_frames=2)
     file, frames = VideoFile("film", data=data), grays(data)
     start = VideoMedia(file).info.start_s
     for first in (0, 18, 36):
         cut = cut_clip(file, (start + first / FPS, start + (first + 18) / FPS), CutSettings("copy"))
-        assert cut.facts["method"] == "copy"
-        assert np.array_equal(grays(cut.data), frames[first : first + 18])
+        apart = np.abs(np.array(grays(cut.data), int) - np.array(frames[first : first + 18], int)).mean()
+        assert (cut.facts["method"], apart) == (("encode", pytest.approx(0, abs=8)) if format == "avi" else ("copy", 0))
 
 
 def grays(data: bytes) -> list[Any]:
@@ -210,6 +212,8 @@ def test_sound_stays_where_it_was() -> None:
     cut = cut_clip(VideoFile("film", data=bytes(data)), (1.0, 4.0), CutSettings())
     with av.open(io.BytesIO(cut.data)) as clip:
         frames = [(f.time, float(np.abs(f.to_ndarray()).max())) for f in clip.decode(audio=0)]
+    rest = VideoMedia(VideoFile("film", data=bytes(data)), (3.5, 4.0))  # after the sound
+    assert rest.view(Sound()) is None
     loud = [at for at, level in frames if level > 0.1]
     assert (loud[0], loud[-1]) == (pytest.approx(1.0, abs=0.15), pytest.approx(2.0, abs=0.15))
 
