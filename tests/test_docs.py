@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @cache
 def commands() -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", "from pipelines.cli import main; main()", "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", "from pipelines.start import main; main()", "--help"], capture_output=True, text=True, timeout=60, check=True
     )
     return set(re.findall(r"^[│|]?\s+([a-z]+)\s", done.stdout, re.MULTILINE))
 
