@@ -22,10 +22,10 @@ def copy_few(connection: duckdb.DuckDBPyConnection, operators: Sequence[CurrentO
     before. Of the tables for signals and tiers only those that columns named in these pieces of SQL need."""
     words = words_of(*texts)
     ids = list(sample_ids)
-    _copy(connection, "refs", f"sample_id IN {id_list(ids)}")
-    _copy(connection, "media", f"ref_hash IN {id_list(_column(connection, 'ref_hash', 'few_refs'))}")
+    _copy(connection, "refs", "sample_id", ids)
+    _copy(connection, "media", "ref_hash", _column(connection, "ref_hash", "few_refs"))
     if words is None or words & {"tier", "failed_rules"}:
-        _copy(connection, "tiers", f"recipe = ({LAST_RECIPE}) AND sample_id IN {id_list(ids)}")
+        _copy(connection, "tiers", "sample_id", ids, f"recipe = ({LAST_RECIPE})")
     keys = {kind: _column(connection, column, FEW_SAMPLES) for kind, column in KEY_COLUMN.items()}
     names = used_operators(operators, words)
     names = {o.name for o in operators} if words is None or "error" in words else names
@@ -34,7 +34,7 @@ def copy_few(connection: duckdb.DuckDBPyConnection, operators: Sequence[CurrentO
         if operator.name in names:
             wanted = kept if operator.name in FOLLOWS else keys[operator.keyed_by]
             table = signal_table(operator.name)
-            _copy(connection, table, f"key IN {id_list(wanted)} AND fingerprint = {quote(operator.fingerprint)}")
+            _copy(connection, table, "key", wanted, f"fingerprint = {quote(operator.fingerprint)}")
             if operator.name in (EXACT, NEAR):
                 kept += _column(connection, f"{KINDS[operator.name][1]}_duplicate_of", FEW + table)
 
@@ -44,8 +44,11 @@ def few_rows_sql(operators: Sequence[CurrentOperator], *texts: str) -> str:
     return wide_sql(operators, words_of(*texts), FEW_SAMPLES, FEW)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: str, condition: str) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(FEW + table)} AS SELECT * FROM {identifier(table)} WHERE {condition}")
+def _copy(connection: duckdb.DuckDBPyConnection, table: str, key: str, values: Sequence[object], also: str = "TRUE") -> None:
+    found = f"{key} IN {id_list(values)} AND {also}"
+    if len(set(values)) > 1:  # DuckDB reads all columns of a table for more than one value of a key, but not for numbers of rows
+        found = f"rowid IN (SELECT rowid FROM {identifier(table)} WHERE {found})"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(FEW + table)} AS SELECT * FROM {identifier(table)} WHERE {found}")
 
 
 def _column(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> list[object]:

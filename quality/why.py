@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from manifests import Lake
-from manifests.connection import id_literal, identifier, quote
+from manifests.connection import id_list, id_literal, identifier, quote
 from manifests.errors import UsageError
 from manifests.few import FEW, copy_few, few_rows_sql
 from manifests.tables import signal_table
@@ -70,7 +70,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
     sample_id = find_sample(lake, name)
     operators = current_operators(lake.connection)
     copy_few(lake.connection, operators, [sample_id], "columns")
-    rows = few_rows_sql(operators, *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, "tier", "failed_rules")
+    rows = few_rows_sql(operators, *SAMPLE_COLUMNS, *DUPLICATE_COLUMNS, *EVIDENCE, "tier", "failed_rules")
     # As text: pyarrow would import pandas to give a time.
     row = lake.rows(f"SELECT * REPLACE (strftime(ingested_at, '{TIME}') AS ingested_at) FROM ({rows})")
     if not row:
@@ -97,7 +97,7 @@ def _story(lake: Lake, name: str, with_places: bool) -> Story:
                 **{c: run.get(c) for c in ("run_started", "host", "engine")},
             }
         )
-    same = duplicates(lake, operators, wide["duplicate_group"]) if wide["duplicate_group"] else ()
+    same = duplicates(lake, operators, wide) if wide["duplicate_group"] else ()
     facts = {c: wide[c] for c in (*SAMPLE_COLUMNS, "aspect", "tier", "failed_rules")} | {"error": next(iter(failures), None)}
     return Story(
         facts,
@@ -162,24 +162,35 @@ def measured(
     return [(o, row, by_id.get(row["run_id"], {}) if row else {}) for o, row in zip(operators, rows, strict=True)]
 
 
-def duplicates(lake: Lake, operators: Sequence[CurrentOperator], group: str) -> list[dict[str, Any]]:
-    """The members of a duplicate group, the kept one first; of a large group the first by key."""
+def duplicates(lake: Lake, operators: Sequence[CurrentOperator], wide: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The members of the sample's duplicate group, the kept one first; of a large group the first by key."""
     # Looked up table by table, copies of copies last: a filter on ``wide`` would join it all.
-    kept = id_literal(group)
+    kept = id_literal(wide["duplicate_group"])
     members = f"SELECT {kept} AS id"
     for operator in sorted((o for o in operators if o.name in KINDS), key=lambda o: list(KINDS).index(o.name), reverse=True):
         of = f"{KINDS[operator.name][1]}_duplicate_of"
         members += f" UNION SELECT key FROM {signal_table(operator.name)} WHERE {of} IN ({members})"
         members += f" AND fingerprint = {quote(operator.fingerprint)}"
-    found = lake.rows(
-        f"""SELECT CAST(sample_id AS VARCHAR) AS id FROM refs WHERE sample_id IN ({members}) AND NOT vanished
-        ORDER BY sample_id <> {kept}, key LIMIT {MAX_MEMBERS}"""
+    found = lake.rows(members)
+    if len(found) > MAX_MEMBERS:
+        first = f"ORDER BY sample_id <> {kept}, key LIMIT {MAX_MEMBERS}"
+        found = lake.rows(
+            f"SELECT sample_id AS id FROM refs WHERE sample_id IN {id_list(row['id'] for row in found)} AND NOT vanished {first}"
+        )
+    shown, known = wide_columns(operators), []
+    facts, told = (
+        ["sample_id", "source", "key", "width", "height"],
+        ["duplicate_kind", "is_duplicate", *(c for c in EVIDENCE if c in shown)],
     )
-    shown = wide_columns(operators)
-    columns = ", ".join(["sample_id, source, key, width, height, duplicate_kind, is_duplicate", *(c for c in EVIDENCE if c in shown)])
-    copy_few(lake.connection, operators, [row["id"] for row in found], columns, "duplicate_group")
-    rows = few_rows_sql(operators, columns, "duplicate_group")
-    return lake.rows(f"SELECT {columns} FROM ({rows}) WHERE duplicate_group = {kept} ORDER BY is_duplicate, key")
+    # The sample's own row is known, and of the kept one that it is no copy: most groups have these two, and tables for others take time.
+    others = [row["id"] for row in found if row["id"] not in (wide["sample_id"], wide["duplicate_group"])]
+    for ids, columns, condition in (([wide["duplicate_group"]], facts, "TRUE"), (others, facts + told, f"duplicate_group = {kept}")):
+        if ids and ids != [wide["sample_id"]]:
+            copy_few(lake.connection, operators, ids, *columns, condition)
+            known += lake.rows(f"SELECT {', '.join(columns)} FROM ({few_rows_sql(operators, *columns, condition)}) WHERE {condition}")
+    no_copy = dict.fromkeys(told) | {"is_duplicate": False}
+    rows = [no_copy | row for row in [*known, {c: wide[c] for c in facts + told}]]
+    return sorted(rows, key=lambda row: (row["is_duplicate"], row["key"]))
 
 
 def latest_rules(lake: Lake) -> dict[str, dict[str, Any]]:
