@@ -28,6 +28,7 @@ CHATTER = re.compile(
 )
 MARKUP = re.compile(
     r"</?[a-zA-Z][^<>]{0,200}>|&(?:[a-z]{2,8}|#\d{1,6});|```|`[^`]+`|\*\*|__|^\s{0,3}(?:#{1,6} |[-*•] |\d+[.)] |> )|\[[^\]]*\]\([^)]*\)|"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]|"  # controls, overrides of the direction, broken characters
     r"[{}\\|]|\[/?[a-z]{1,10}\]|\$\$|"
     r"(?:https?://|www\.)\S+|(?<![\w&])#\w+|\S+@\w+\.\w+|\w+_\w+_\w+|\"\w+\"\s*:",
     re.I | re.M,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import re
 import time
@@ -144,9 +145,14 @@ def read_reply(data: Any, seconds: float) -> Reply:
         text=text,
         finish_reason=str(choice.get("finish_reason") or "stop"),
         tool_calls=bool(message.get("tool_calls") or message.get("function_call")),
-        tokens_in=int(usage.get("prompt_tokens") or 0),
-        tokens_out=int(usage.get("completion_tokens") or 0),
-        cached=int(details.get("cached_tokens") or 0),
+        tokens_in=_count(usage.get("prompt_tokens")),
+        tokens_out=_count(usage.get("completion_tokens")),
+        cached=_count(details.get("cached_tokens")),
         seconds=seconds,
         model=str(data.get("model") or ""),
     )
+
+
+def _count(said: Any) -> int:
+    """A count that a server may state as it likes: an answer is not lost for it."""
+    return int(said) if isinstance(said, int | float) and math.isfinite(said) else 0

@@ -45,6 +45,7 @@ def test_good_rewrites_pass(answer):
         ("length", "Dogs"),
         ("length", "Two dogs run in snow. " * 12),
         ("repetition", "Two dogs are running. Two dogs are running."),
+        ("markup", "Two dogs are \u202erunning\u202c in the snow."),
         ("markup", "**Two dogs** are running in the snow."),
         ("markup", '{"caption": "Two dogs are running in the snow."}'),
         ("chatter", "Sure! Here is the rewritten caption: Two dogs are running in the snow."),

@@ -45,6 +45,12 @@ def test_content_in_parts_is_text():
     assert read_reply({"choices": [{"message": message}]}, 0.0).text == "A dog runs."
 
 
+def test_an_answer_is_not_lost_for_an_odd_count():
+    usage = {"prompt_tokens": "many", "completion_tokens": 7.0}
+    reply = read_reply({"choices": [{"message": {"content": "A dog runs."}}], "usage": usage}, 0.0)
+    assert (reply.text, reply.tokens_in, reply.tokens_out) == ("A dog runs.", 0, 7)
+
+
 def test_a_fault_that_a_gateway_calls_a_success(serving, monkeypatch):
     async def complete(*_):
         return 200, {"error": {"message": "Provider returned error", "code": 502}}, {}
