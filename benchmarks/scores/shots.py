@@ -26,7 +26,7 @@ def shots(bench: Bench) -> Part:
         drop_unseen(truth)
     plain = "cuts only; OpenCV's decoder"
     contenders = [
-        ours("Goldsieve", "shots", folder, differs="cuts, dissolves, fades, flashes; two decoding threads"),
+        ours("Goldsieve", "shots", folder, differs="cuts, dissolves, fades, flashes; two threads decode"),
         peer("PySceneDetect, adaptive", "scenedetect", "scene_cuts.py", "adaptive", folder, differs=plain),
         peer("PySceneDetect, content", "scenedetect", "scene_cuts.py", "content", folder, differs=plain),
     ]
