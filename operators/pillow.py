@@ -14,7 +14,7 @@ from types import TracebackType
 import PIL
 from PIL import Image, UnidentifiedImageError
 
-from manifests.errors import MediaError
+from manifests.errors import MediaError, first_line
 from operators.header import SHORT_NAMES
 
 _QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
@@ -75,5 +75,4 @@ class as_media_error:
 
 def reason(error: Exception) -> str:
     """First line of an error, at most 120 characters, without addresses in memory: the same error reads the same."""
-    text = str(error).strip().split("\n", 1)[0] or type(error).__name__
-    return re.sub(r" at 0x[0-9a-f]+", "", text)[:120]
+    return re.sub(r" at 0x[0-9a-f]+", "", first_line(error))[:120]

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, first_line
 
 MAX_BYTES = 200_000
 MAX_DEPTH = 20
@@ -53,7 +53,7 @@ def load_yaml(data: bytes, name: str) -> Document:
         place = f"{name}:{mark.line + 1}" if mark else name
         raise RecipeError(f"{place}: {_explain(error)}") from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"{name}: this is not YAML: {str(error).splitlines()[0]}.") from error
+        raise RecipeError(f"{name}: this is not YAML: {first_line(error)}.") from error
     finally:
         loader.dispose()
 

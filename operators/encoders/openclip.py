@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from manifests.errors import MissingDependencyError, UsageError
+from manifests.errors import MissingDependencyError, UsageError, first_line
 from operators.encoders import Float32, Setup, UInt8, parse
 from operators.encoders.vectors import unit
 
@@ -63,7 +63,7 @@ class OpenClip:
                 image_resize_mode=config.get("resize_mode"),
             )
         except Exception as error:  # a checkpoint of another model or a damaged file raises anything
-            first = str(error).strip().split("\n", 1)[0][:200]
+            first = first_line(error)[:200]
             raise UsageError(f"The weights {weights} do not load into the model {parsed.model}: {type(error).__name__}: {first}") from error
         self.name = setup.encoder
         self._model, self._preprocess = model.eval(), preprocess
