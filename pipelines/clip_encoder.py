@@ -1,14 +1,14 @@
 """Encodes a clip anew: one encoder thread, no macroblock tree, no dates, no version strings, so that it comes out the same each time."""
 
 import io
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
 from manifests.errors import MediaError
 from operators.video.frames import Converter
-from operators.video.probe import VideoInfo, opened, packets, reason
+from operators.video.probe import VideoInfo, reason
+from operators.video.sound import SoundWalk
 from operators.video.source import VideoFile
 from operators.video.walk import LIMITS, Deadline, Walk
 
@@ -79,34 +79,15 @@ class _SoundTrack:
         import av
 
         resampler = av.AudioResampler(format="fltp", layout=self.layout, rate=self.rate)
-        with opened(self.file) as source:
-            samples = 0
-            for frame in self._frames(source):
-                # The sound may begin later than the picture, or have a gap; a shift of less than a frame is rounding.
-                due = round((frame.time - self.span[0]) * self.rate)
-                samples = due if due > samples + self.rate // 50 else samples
-                for piece in resampler.resample(frame):
-                    piece.pts, piece.time_base = samples, Fraction(1, self.rate)
-                    samples += piece.samples
-                    self.out.mux(self.stream.encode(piece))
-            self.out.mux(self.stream.encode(None))
-
-    def _frames(self, source: Any) -> Iterator[Any]:
-        """Those that begin in the span. After a seek the first packets may not be whole ones."""
-        import av
-
-        audio = source.streams.best("audio")
-        assert audio is not None
-        with suppress(av.FFmpegError):
-            source.seek(int(self.span[0] / audio.time_base), stream=audio, backward=True)
-        for packet in packets(source, audio):
-            try:
-                frames = packet.decode()
-            except (av.FFmpegError, ValueError):
+        samples = 0
+        for frame in SoundWalk(self.file, self.span, Deadline(LIMITS, self.span[1] - self.span[0])):
+            if frame.time is None:
                 continue
-            for frame in frames:
-                if frame.time is None or frame.time < self.span[0]:
-                    continue
-                if frame.time >= self.span[1]:
-                    return
-                yield frame
+            # The sound may begin later than the picture, or have a gap; a shift of less than a frame is rounding.
+            due = round((frame.time - self.span[0]) * self.rate)
+            samples = due if due > samples + self.rate // 50 else samples
+            for piece in resampler.resample(frame):
+                piece.pts, piece.time_base = samples, Fraction(1, self.rate)
+                samples += piece.samples
+                self.out.mux(self.stream.encode(piece))
+        self.out.mux(self.stream.encode(None))

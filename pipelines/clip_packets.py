@@ -3,16 +3,15 @@
 import io
 import itertools
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from operators.video.probe import VideoInfo, opened, packets
+from operators.video.probe import VideoInfo, opened, until_damage
 from operators.video.source import VideoFile
-from operators.video.walk import BACK_S
+from operators.video.walk import from_key_frame
 
 AUDIO_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "alac", "flac")
 """Codecs of audio that an MP4 may hold as they are."""
-VIDEO_COPIED = ("h264", "hevc", "av1", "vp9", "mpeg4", "libdav1d", "libvpx-vp9")
+VIDEO_COPIED = ("h264", "hevc", "av1", "vp9", "mpeg4")
 
 
 def copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> bytes | None:
@@ -52,7 +51,7 @@ def _exact_packets(source: Any, stream: Any, info: VideoInfo, span: tuple[float,
     base, half = float(stream.time_base), info.tick / 2
     wanted: list[Any] = []
     ended = False
-    for packet in _from_key_frame(source, stream, span[0], span[0] - info.start_s):
+    for packet in until_damage(from_key_frame(source, stream, info, span[0])):
         if packet.pts is None or packet.size == 0:
             continue
         at = packet.pts * base
@@ -72,23 +71,6 @@ def _exact_packets(source: Any, stream: Any, info: VideoInfo, span: tuple[float,
             if packet.is_keyframe and packet.dts is not None and packet.dts * base > span[1] + 1:
                 break
     return wanted or None
-
-
-def _from_key_frame(source: Any, stream: Any, begin: float, before: float) -> Iterator[Any]:
-    """The packets from a key frame on that is shown no later than ``begin``; ``before``: seconds that lie in front of it.
-
-    A seek goes by decoding times, and in files without an index it may end behind the key frame: then it is tried again from further back.
-    """
-    import av
-
-    for back in (*BACK_S, before + max(BACK_S)):
-        with suppress(av.FFmpegError):
-            source.seek(int((begin - back) / stream.time_base), stream=stream, backward=True)
-        found = packets(source, stream)
-        first = next((packet for packet in found if packet.pts is not None), None)
-        if first is not None and first.is_keyframe and first.pts <= round(begin / stream.time_base):
-            return itertools.chain([first], found)
-    return iter(())
 
 
 def _decoding_times(found: list[Any]) -> bool:

@@ -196,7 +196,7 @@ def _first_frame(container: Any, stream: Any) -> Any:
     import av
 
     failed: Exception | None = None
-    for count, packet in enumerate(packets(container, stream)):
+    for count, packet in enumerate(until_damage(container.demux(stream))):
         if count > 300:
             break
         try:
@@ -207,11 +207,10 @@ def _first_frame(container: Any, stream: Any) -> Any:
     raise MediaError(f"no frame can be decoded ({reason(failed) if failed else 'the video track is empty'})")
 
 
-def packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Packets until the end or the first damage of the container."""
+def until_damage(demuxed: Iterator[Any]) -> Iterator[Any]:
+    """The packets until the end or the first damage of the container."""
     import av
 
-    demuxed = container.demux(stream)
     while True:
         try:
             packet = next(demuxed, None)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from manifests.errors import MediaError
 from operators.base import Sound
 from operators.packaged_models import cpu_session, packaged_file
-from operators.video.probe import VideoInfo, opened, packets, reason
+from operators.video.probe import VideoInfo, opened, reason, until_damage
 from operators.video.source import VideoFile
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def listen(file: VideoFile, info: VideoInfo, span: tuple[float, float] | None, v
     samples = clipped = 0
     peak, silent, seconds, loudness = 0.0, 0.0, 0.0, None
     configured = False
+    walk = SoundWalk(file, span, deadline)
     try:
-        for frame in _frames(file, span, deadline):
+        for frame in walk:
             plane = _floats(frame)
             length = frame.samples / frame.sample_rate
             high = np.abs(plane)
@@ -84,6 +85,8 @@ def listen(file: VideoFile, info: VideoInfo, span: tuple[float, float] | None, v
     except (av.FFmpegError, ValueError) as error:
         if not samples:
             raise MediaError(f"the audio cannot be decoded ({reason(error)})") from error
+    if not samples and walk.bad and not walk.good:
+        raise MediaError(f"the audio cannot be decoded ({walk.bad} damaged packets)")
     if not samples:
         return None
     return SoundFacts(
@@ -117,37 +120,42 @@ def _floats(frame: Any) -> npt.NDArray[np.float32]:
     return (values - offset) / np.float32(128 if offset else np.iinfo(stored.dtype).max)
 
 
-def _frames(file: VideoFile, span: tuple[float, float] | None, deadline: "Deadline") -> Iterator[Any]:
-    import av
+class SoundWalk:
+    """The frames of a file's best audio track that begin in a span, in order; damage is stepped over. ``bad`` counts packets that cannot
+    be decoded (after a seek the first ones may not be whole), ``good`` the frames that could be."""
 
-    with opened(file) as container:
-        audio = container.streams.best("audio")
-        if audio is None:
-            return
-        begin, end = span or (-math.inf, math.inf)
-        if span and begin > 0:
-            with suppress(av.FFmpegError):
-                container.seek(int(begin / audio.time_base), stream=audio, backward=True)
-        bad, good = 0, False
-        for packet in packets(container, audio):
-            deadline.check(progress=False)
-            try:
-                frames = packet.decode()
-            except (av.FFmpegError, ValueError):
-                bad += 1
-                if bad > MAX_BAD_PACKETS:
-                    break
-                continue
-            good = good or bool(frames)
-            for frame in frames:
-                deadline.check(progress=True)
-                if frame.time is not None and frame.time < begin:
+    def __init__(self, file: VideoFile, span: tuple[float, float] | None, deadline: "Deadline") -> None:
+        self.file, self.deadline = file, deadline
+        self.begin, self.end = span or (-math.inf, math.inf)
+        self.bad = self.good = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        import av
+
+        with opened(self.file) as container:
+            audio = container.streams.best("audio")
+            if audio is None:
+                return
+            if self.begin > 0:
+                with suppress(av.FFmpegError):
+                    container.seek(int(self.begin / audio.time_base), stream=audio, backward=True)
+            for packet in until_damage(container.demux(audio)):
+                self.deadline.check(progress=False)
+                try:
+                    frames = packet.decode()
+                except (av.FFmpegError, ValueError):
+                    self.bad += 1
+                    if self.bad > MAX_BAD_PACKETS:
+                        return
                     continue
-                if frame.time is not None and frame.time >= end:
-                    return
-                yield frame
-        if bad and not good:
-            raise MediaError(f"the audio cannot be decoded ({bad} damaged packets)")
+                self.good += len(frames)
+                for frame in frames:
+                    self.deadline.check(progress=True)
+                    if frame.time is not None and frame.time < self.begin:
+                        continue
+                    if frame.time is not None and frame.time >= self.end:
+                        return
+                    yield frame
 
 
 class _Speech:

@@ -128,24 +128,6 @@ class Walk:
         self.end_s = at + (own if 0 < own < 10 else step)
         return frame, at
 
-    def _sought(self, container: Any, stream: Any, begin: float) -> Iterator[Any]:
-        """The packets from a key frame on that is not after ``begin``. A seek may miss it: MPEG streams have no index, and times of
-        decoding, by which ffmpeg seeks in some containers, are before those of showing."""
-        import av
-
-        start = self.info.start_s
-        lag = start if self.info.format == "avi" else 0.0  # frames are shown so much later than packets say (see `stamp`)
-        # Before the start FLV cannot seek; of a file without an index that is the only sure place.
-        for target in (*(max(start, begin - back) for back in BACK_S), start - max(BACK_S)):
-            with suppress(av.FFmpegError):
-                container.seek(round(target / stream.time_base), stream=stream, backward=True)
-            packets: Iterator[Any] = container.demux(stream)
-            with suppress(StopIteration, av.FFmpegError, OSError, ValueError):
-                first = next(packets)
-                if first.is_keyframe and (first.pts is None or first.pts * self.info.tick + lag < begin + self.info.tick / 2):
-                    return itertools.chain([first], packets)
-        return packets  # whatever comes after the last seek
-
     def _decoded(self, begin: float) -> Iterator[tuple[Any, float]]:
         import av
 
@@ -158,7 +140,7 @@ class Walk:
             base, step = float(stream.time_base), 1 / (self.info.fps or 25)
             at = self.info.start_s - step
             late = begin > self.info.start_s + self.info.tick
-            packets = self._sought(container, stream, begin) if late else container.demux(stream)
+            packets = from_key_frame(container, stream, self.info, begin) if late else container.demux(stream)
             while True:
                 self.deadline.check(progress=False)
                 try:
@@ -198,3 +180,22 @@ def decoder(container: Any, threads: int, rough: bool = False) -> Any:
             with suppress(AttributeError, ValueError):
                 other.discard = "all"
     return stream
+
+
+def from_key_frame(container: Any, stream: Any, info: VideoInfo, begin: float) -> Iterator[Any]:
+    """The packets from a key frame on that is not after ``begin``. A seek may miss it: MPEG streams have no index, and times of
+    decoding, by which ffmpeg seeks in some containers, are before those of showing."""
+    import av
+
+    start = info.start_s
+    lag = start if info.format == "avi" else 0.0  # frames are shown so much later than packets say (see `stamp`)
+    # Before the start FLV cannot seek; of a file without an index that is the only sure place.
+    for target in (*(max(start, begin - back) for back in BACK_S), start - max(BACK_S)):
+        with suppress(av.FFmpegError):
+            container.seek(round(target / stream.time_base), stream=stream, backward=True)
+        packets: Iterator[Any] = container.demux(stream)
+        with suppress(StopIteration, av.FFmpegError, OSError, ValueError):
+            first = next(packets)
+            if first.is_keyframe and (first.pts is None or first.pts * info.tick + lag < begin + info.tick / 2):
+                return itertools.chain([first], packets)
+    return packets  # whatever comes after the last seek
