@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -32,24 +33,31 @@ class Change:
 
 @dataclass
 class Moving:
-    """A threshold and every readable sample: ``score`` (higher passes), rank ``u`` (share of the known scores that are lower).
+    """A threshold and every readable sample: ``score`` (higher passes).
 
-    ``new``: the recipe has no such rule yet. ``now``: the share of known scores that it turns away as it is. ``always`` and ``never``:
-    samples that pass, or fail, wherever the threshold stands.
+    ``new``: the recipe has no such rule yet. ``always`` and ``never``: samples that pass, or fail, wherever the threshold stands.
     """
 
     leaf: Leaf
     new: bool
     score: Floats
-    u: Floats
-    now: float
     always: Bools
     never: Bools
 
-    @property
+    @cached_property
     def known(self) -> Floats:
         """Known scores, rising."""
         return np.sort(self.score[np.isfinite(self.score)])
+
+    @cached_property
+    def u(self) -> Floats:
+        """Rank of every sample: the share of the known scores that are lower."""
+        return np.searchsorted(self.known, self.score, side="left") / max(1, len(self.known))
+
+    @cached_property
+    def now(self) -> float:
+        """Share of the known samples that the threshold turns away as it is."""
+        return self.turns_away(self.leaf.value)
 
     def turns_away(self, number: float) -> float:
         """Share of the known samples that the threshold ``number`` turns away."""
@@ -108,13 +116,10 @@ def moving_thresholds(lake: Lake, tiers: Tiers, chosen: Tier, signals: Sequence[
     for n, (leaf, new) in enumerate(picked):
         sign = 1.0 if leaf.op[0] == ">" else -1.0
         score = sign * column(f"v{n}").astype(np.float64)
-        known = np.sort(score[np.isfinite(score)])
-        u = np.searchsorted(known, score, side="left") / max(1, len(known))
         yes, no, unknown = (column(f"{side}{n}").astype(bool) for side in "yfu")
         missing = ~np.isfinite(score)
         always, never = np.where(missing, unknown, no & yes), np.where(missing, ~unknown, ~yes)
-        one = Moving(leaf, new, score, u, 0.0, always.astype(bool), never.astype(bool))
-        moving.append(dataclasses.replace(one, now=one.turns_away(leaf.value)))
+        moving.append(Moving(leaf, new, score, always.astype(bool), never.astype(bool)))
     return moving, column("rest").astype(bool)
 
 
