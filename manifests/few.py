@@ -26,9 +26,9 @@ def copy_few(connection: duckdb.DuckDBPyConnection, operators: Sequence[CurrentO
     _copy(connection, "media", "ref_hash", _column(connection, "ref_hash", "few_refs"))
     if words is None or words & {"tier", "failed_rules"}:
         _copy(connection, "tiers", "sample_id", ids, f"recipe = ({LAST_RECIPE})")
-    keys = {kind: _column(connection, column, FEW_SAMPLES) for kind, column in KEY_COLUMN.items()}
-    names = used_operators(operators, words)
-    names = {o.name for o in operators} if words is None or "error" in words else names
+    rows = connection.execute(f"SELECT {', '.join(KEY_COLUMN.values())} FROM {FEW_SAMPLES}").fetchall()
+    keys = {kind: [row[place] for row in rows] for place, kind in enumerate(KEY_COLUMN)}
+    names = used_operators(operators, None if words and "error" in words else words)
     kept = list(keys["sample"])  # with what these are copies of, as an operator may have looked at that instead
     for operator in sorted(operators, key=lambda o: list(KINDS).index(o.name) if o.name in KINDS else 0):
         if operator.name in names:
