@@ -15,6 +15,8 @@ SAMPLE_COLUMNS = (
     *("format", "width", "height", "duration_s", "fps", "parent_id", "span_start_s", "span_end_s", "caption", "captions"),
     *("metadata", "license", "author", "source_url", "ingested_at", "ref_hash"),
 )
+PLACE_COLUMNS = ("modality", "uri", "byte_offset", "byte_length", "span_start_s", "span_end_s")
+"""Those of them that tell where a picture, a video or a clip is: what a reader of media needs."""
 DUPLICATE_COLUMNS = ("is_duplicate", "duplicate_of", "duplicate_group", "duplicate_kind")
 KEY_COLUMN = {"media": "media_hash", "caption": "caption_hash", "pair": "pair_hash", "sample": "sample_id"}
 EXACT, NEAR = "exact_duplicates", "near_duplicates"
@@ -37,6 +39,7 @@ FOLLOWS = {NEAR: (EXACT,), "semantic_duplicates": (NEAR, EXACT)}
 """Copies of a kept copy: what an operator said of a kept picture holds for those that an earlier one dropped in its favour."""
 
 LAST_RECIPE = "SELECT arg_max(recipe, applied_at) FROM tierings"
+"""The recipe whose tiers ``wide`` shows."""
 
 
 @dataclass(frozen=True)

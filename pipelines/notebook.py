@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from manifests import Lake, open_lake
+from manifests.wide import PLACE_COLUMNS
 from pipelines.thumbnails import Picture, small_reader, thumbnails
 from quality.sql_guard import check_query
 from quality.why import Story, why
@@ -49,8 +50,7 @@ class Explorer:
         if not ids:
             return Shown("<p>No sample is like that.</p>", "No sample is like that.")
         listed = ", ".join(f"CAST('{i}' AS UUID)" for i in ids)
-        read = ("uri", "byte_offset", "byte_length", "modality", "span_start_s", "span_end_s", "caption", '"error"')
-        columns = dict.fromkeys((*read, *below))
+        columns = dict.fromkeys((*PLACE_COLUMNS, "caption", '"error"', *below))
         rows = self.lake.rows(f"SELECT CAST(sample_id AS VARCHAR) AS id, {', '.join(columns)} FROM wide WHERE sample_id IN ({listed})")
         with small_reader() as reader:
             drawn = {row["id"]: _figure(row, picture, side, below) for row, picture in thumbnails(rows, reader, side)}

@@ -12,7 +12,7 @@ from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
 from manifests.tables import samples_sql
-from manifests.wide import create_wide, narrow
+from manifests.wide import PLACE_COLUMNS, create_wide, narrow
 from quality.sql_guard import check_query, relation_columns
 
 _PICTURE_FIELDS: tuple[pa.Field, ...] = (
@@ -87,8 +87,7 @@ def _thumbnails(plain: duckdb.DuckDBPyConnection, draw: Draw) -> None:
     plain.execute("CREATE TABLE thumbnails (sample_id UUID, width INTEGER, height INTEGER, picture BLOB, why VARCHAR)")
     with plain.cursor() as reading:
         reading.execute(
-            """SELECT CAST(sample_id AS VARCHAR) AS id, modality, uri, byte_offset, byte_length, span_start_s, span_end_s,
-            sample_error AS "error"
+            f"""SELECT CAST(sample_id AS VARCHAR) AS id, {", ".join(PLACE_COLUMNS)}, sample_error AS "error"
             FROM wide ORDER BY uri, byte_offset"""
         )
         names = [column[0] for column in reading.description or ()]

@@ -14,7 +14,7 @@ from manifests import Lake
 from manifests.address import LakeAddress
 from manifests.connection import ALIAS, id_list, identifier, quote
 from manifests.errors import UsageError
-from manifests.wide import EVIDENCE, wide_columns
+from manifests.wide import EVIDENCE, PLACE_COLUMNS, wide_columns
 from quality.lake_copy import LakeCopy
 from quality.percentiles import places
 from quality.sql_guard import check_expression, check_order, check_query, relation_columns
@@ -25,8 +25,8 @@ PAGE, MOST_PAGES = 60, 2_000
 MOST_ROWS, MOST_TEXT = 200, 2_000
 """Rows of a result that is no gallery, and characters of one cell of it."""
 CARD = (
-    *("key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier", "failed_rules"),
-    *("span_start_s", "span_end_s", "is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
+    *("key", "source", *PLACE_COLUMNS, "caption", "format", "width", "height", "tier", "failed_rules"),
+    *("is_duplicate", "duplicate_kind", "error", "clip_score", "aesthetic", "aigc_score"),
 )
 COPIES = f"""SELECT sample_id, source, key, width, height, duplicate_kind, is_duplicate, COLUMNS(c -> c IN
     ({", ".join(map(quote, EVIDENCE))})) FROM wide

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from manifests import Lake
-from manifests.wide import EVIDENCE
+from manifests.wide import EVIDENCE, PLACE_COLUMNS
 from quality import report_data as data
 from quality.flat import FLAT
 from quality.page import short
@@ -53,8 +53,7 @@ def pictures_of(
     lake: Lake, kinds: Mapping[str, str], draw: Draw, ids: Iterable[str], signals: Sequence[str], documented: Mapping[str, tuple[str, str]]
 ) -> dict[str, Any]:
     """id -> what the page shows of a sample."""
-    columns = ["key", "source", "modality", "uri", "byte_offset", "byte_length", "caption", "format", "width", "height", "tier"]
-    columns += ["span_start_s", "span_end_s"]
+    columns = ["key", "source", *PLACE_COLUMNS, "caption", "format", "width", "height", "tier"]
     columns += ["failed_rules", "is_duplicate", "duplicate_group", "duplicate_kind", '"error"', *(c for c in EVIDENCE if c in kinds)]
     columns += [f"TRY(({signal})) AS signal_{n}" for n, signal in enumerate(signals)]
     found = {}
@@ -83,7 +82,7 @@ def pictures_of(
 def crops_of(lake: Lake, draw: Draw, artifacts: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
     """id -> the middle of the picture, pixel for pixel: artifacts are not seen in a small picture."""
     ids = list(dict.fromkeys(row["id"] for _, rows in artifacts for row in rows))
-    columns = ["key", "modality", "uri", "byte_offset", "byte_length", "caption", '"error"']
+    columns = ["key", *PLACE_COLUMNS, "caption", '"error"']
     return {
         row["id"]: {"url": _url(picture), "key": row["key"], "why": picture.why}
         for row, picture in draw(_rows(lake, ids, columns), CROP_SIDE, True)

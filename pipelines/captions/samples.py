@@ -9,13 +9,13 @@ from typing import Any
 from manifests import Lake
 from manifests.connection import identifier, quote
 from manifests.errors import UsageError
-from manifests.wide import narrow
+from manifests.wide import PLACE_COLUMNS, narrow
 from operators.captions.prompts import Mode, load_prompt
 from pipelines.captions.settings import CLEAN, KEEP, CaptionSettings, Route, routes_of
 from quality.sql_guard import check_expression
 
 CLEAN_VERSION = "clean/1"
-_COLUMNS = ("caption", "modality", "uri", "byte_offset", "byte_length", "span_start_s", "span_end_s")
+_COLUMNS = ("caption", *PLACE_COLUMNS)
 _IDS = ("sample_id", "caption_hash", "media_hash")
 ROWS = 256
 """Samples a batch of the stream has."""
