@@ -7,12 +7,12 @@ The signature lies in the first column, which can be undone without any other: o
 Sources: NovelAI's novelai-image-metadata; sd_webui_stealth_pnginfo.
 """
 
-import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from manifests.errors import MediaError
 from operators.provenance.pieces import Piece
 
 MAX_WIDTH, MAX_PIXELS = 1 << 14, 1 << 22
@@ -65,12 +65,13 @@ def _first_column(packed: Iterator[bytes], stride: int, channels: int, rows: int
 
 def _texts(data: bytes, kind: str, channels: int, packed: bool) -> Iterator[Piece]:
     import numpy as np
-    from PIL import Image
+
+    from operators.pillow import as_media_error, open_image
 
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        with as_media_error("PNG", "pixels"), open_image(data, "PNG") as image:
             pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, MemoryError, zlib.error, Image.DecompressionBombError):
+    except MediaError:
         return
     chosen = pixels[:, :, 3].T if channels == 4 else pixels.transpose(1, 0, 2)
     stream = np.packbits(chosen.reshape(-1) & 1).tobytes()
