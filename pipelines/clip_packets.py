@@ -31,7 +31,7 @@ def copied(file: VideoFile, info: VideoInfo, span: tuple[float, float]) -> bytes
             with av.open(target, "w", format="mp4", container_options={"fflags": "+bitexact"}) as out:
                 video = out.add_stream_from_template(stream)
                 origin = round(span[0] / stream.time_base)
-                audio = _audio_template(source, out)
+                audio = out.add_stream_from_template(source.streams.best("audio")) if info.audio_codec in AUDIO_COPIED else None
                 sound = list(_audio_packets(source, span)) if audio else []
                 for packet in found:
                     _shift(packet, origin)
@@ -88,13 +88,6 @@ def _decoding_times(found: list[Any]) -> bool:
 def _shift(packet: Any, by: int) -> None:
     packet.pts = packet.pts - by
     packet.dts = packet.dts - by if packet.dts is not None else packet.pts
-
-
-def _audio_template(source: Any, out: Any) -> Any:
-    audio = source.streams.best("audio")
-    if audio is None or audio.codec_context is None or audio.codec_context.name not in AUDIO_COPIED:
-        return None
-    return out.add_stream_from_template(audio)
 
 
 def _audio_packets(source: Any, span: tuple[float, float]) -> Iterator[Any]:

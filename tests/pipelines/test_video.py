@@ -218,6 +218,26 @@ def test_sound_stays_where_it_was() -> None:
     assert (loud[0], loud[-1]) == (pytest.approx(1.0, abs=0.15), pytest.approx(2.0, abs=0.15))
 
 
+def test_mp3_is_copied_too() -> None:
+    """Its decoder has another name than the codec."""
+    data = io.BytesIO()
+    with av.open(data, "w", format="mp4") as out, av.open(io.BytesIO(film(panning(36), FPS, sound=HUM[:48000]))) as given:
+        video, audio = out.add_stream_from_template(given.streams.video[0]), out.add_stream("libmp3lame", rate=16000, layout="mono")
+        resampler = av.AudioResampler("s16p", "mono", 16000, 576)
+        for packet in given.demux():
+            if packet.stream.type == "audio":
+                made = [piece for frame in packet.decode() for piece in resampler.resample(frame)]
+                out.mux([coded for piece in made for coded in audio.encode(piece)])
+            elif packet.dts is not None:
+                packet.stream = video
+                out.mux(packet)
+    file = VideoFile("film", data=data.getvalue())
+    cut = cut_clip(file, (VideoMedia(file).info.start_s, 3.0), CutSettings("copy"))
+    assert cut.facts["method"] == "copy"
+    with av.open(io.BytesIO(cut.data)) as clip:
+        assert clip.streams.audio[0].codec_context.codec.canonical_name == "mp3"
+
+
 def test_other_lengths_replace_the_clips_and_decode_nothing(films: Path, tmp_path: Path) -> None:
     run(write_recipe(tmp_path, films, only_clips=True))
     path = write_recipe(tmp_path, films, only_clips=True, trim_s=0.1)
