@@ -1,12 +1,13 @@
 """Encoders and heads, measured: quality and speed of our own, parity and speed of open_clip, heads over a million embeddings.
 
-    python -m benchmarks.encoders quality|speed [--encoder starter|clip_b16]
+    python -m benchmarks.encoders quality|speed [--encoder starter|clip_b16] [--coco FOLDER]
     python -m benchmarks.encoders heads|openclip [--rows 1000000]
     python -m benchmarks.encoders aesthetic [--encoder starter|clip_b16] --teacher FOLDER --laion sa_0_4_vit_b_16_linear.pth [--work FOLDER]
 
 ``quality``, ``speed`` and ``aesthetic`` need the evaluation data folder ../shared/data, ``aesthetic`` also what
 benchmarks/clip_teacher.py stored and, for a learning curve, the features that train_starter.py keeps in ``--work``; ``openclip`` runs
-ViT-B/32 with random weights.
+ViT-B/32 with random weights. ``--coco``: a folder of COCO's form, ``annotations/captions_SPLIT.json`` and pictures in ``SPLIT``, for the
+quality on captions from elsewhere.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import pyarrow as pa
 from PIL import Image, ImageFilter
 
 from benchmarks.clip_teacher import embeddings
+from benchmarks.common import DATA
 from benchmarks.encoders_speed import heads, openclip, speed
 from benchmarks.starter_data import flickr, pixels_of, stored
 from benchmarks.starter_drawings import drawn
@@ -36,8 +38,8 @@ from operators.style import STYLES, Style
 from operators.testing import encode
 
 
-def quality(name: str) -> Iterator[dict[str, Any]]:
-    """Matching on Flickr8k's test split; style on held-out pictures."""
+def quality(name: str, coco: Path | None) -> Iterator[dict[str, Any]]:
+    """Matching on Flickr8k's test split and on ``coco``, class names of photographs, style on held-out pictures."""
     encoder = load(settle(name))
     samples = [(at, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions) for at, data, captions in flickr("test")]
     owner = np.repeat(np.arange(len(samples)), [len(captions) for *_, captions in samples])
@@ -48,7 +50,41 @@ def quality(name: str) -> Iterator[dict[str, Any]]:
     if isinstance(encoder, Starter):
         found = conse(encoder, pictures, captions)
         yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(found, owner)}
+    if coco:
+        pairs = list(captioned(coco))
+        owner = np.repeat(np.arange(len(pairs)), [len(texts) for _, texts in pairs])
+        seen = encoder.encode_images([pixels for pixels, _ in pairs])
+        asked = encoder.encode_texts([text for _, texts in pairs for text in texts])
+        yield {"what": f"{name}, COCO", "pictures": len(pairs), **matching(asked @ seen.T, owner)}
+    yield named(encoder)
     yield from styles(encoder, {at: row for (at, *_), row in zip(samples, images, strict=True)})
+
+
+def captioned(coco: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """(pixels, captions) of the pictures that are there."""
+    for file in sorted(coco.glob("annotations/captions_*.json")):
+        told = json.loads(file.read_text())
+        captions: dict[int, list[str]] = {}
+        for one in told["annotations"]:
+            captions.setdefault(one["image_id"], []).append(one["caption"])
+        for picture in told["images"]:
+            path = coco / file.stem.removeprefix("captions_") / picture["file_name"]
+            if path.is_file() and picture["id"] in captions:
+                yield np.asarray(Image.open(path).convert("RGB")), captions[picture["id"]]
+
+
+def named(encoder: Encoder) -> dict[str, Any]:
+    """Which of ImageNet's thousand names, "a photo of a ...", is nearest to photographs of the evaluation data that are named after one."""
+    from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+    place = {name.lower().replace("'", ""): i for i, name in enumerate(_IMAGENET_CATEGORIES)}
+    files = {path: path.stem.partition("_")[2].replace("_", " ").lower() for path in sorted((DATA / "photos").glob("n*_*"))}
+    own = {path: place[name] for path, name in files.items() if name in place}
+    texts = encoder.encode_texts([f"a photo of a {name}" for name in _IMAGENET_CATEGORIES])
+    scores = encoder.encode_images([np.asarray(Image.open(path).convert("RGB")) for path in own]) @ texts.T
+    ranks = (scores > scores[np.arange(len(own)), list(own.values())][:, None]).sum(axis=1)
+    shares = {f"top_{k}": round(float((ranks < k).mean()), 3) for k in (1, 5)}
+    return {"what": "class name of a photograph among a thousand", "pictures": len(own), **shares}
 
 
 def conse(starter: Starter, pictures: list[np.ndarray], captions: list[str]) -> np.ndarray:
@@ -208,10 +244,11 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--laion", default="")
     parser.add_argument("--work", type=Path)
+    parser.add_argument("--coco", type=Path)
     parser.add_argument("--encoder", choices=list(EMBEDDED), default="starter")
     args = parser.parse_args()
     runs: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-        **{"quality": lambda: quality(args.encoder), "speed": lambda: speed(args.encoder)},
+        **{"quality": lambda: quality(args.encoder, args.coco), "speed": lambda: speed(args.encoder)},
         **{"openclip": openclip, "heads": lambda: heads(args.rows)},
         "aesthetic": lambda: aesthetic(args.encoder, args.teacher, args.laion, args.work),
     }

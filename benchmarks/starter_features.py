@@ -11,7 +11,7 @@ from benchmarks.starter_data import flickr, names, pixels_of, stored
 from benchmarks.starter_drawings import drawn
 from manifests.errors import MediaError
 from operators.encoders.onnx_graph import POOLED
-from operators.encoders.starter import ImageSide, TextSide, prepared
+from operators.encoders.starter import TEXT_FEATURES, ImageSide, TextSide, prepared
 
 
 def ranges(files: Mapping[str, bytes | Path]) -> np.ndarray:
@@ -46,6 +46,21 @@ def text_features(work: Path) -> tuple[np.ndarray, np.ndarray]:
         np.savez(path, names=np.array([name for name, _ in pairs]), x=TextSide().features([caption for _, caption in pairs]))
     with np.load(path) as found:
         return found["names"], found["x"]
+
+
+def vocabulary(captions: np.ndarray, numbers: int = 128) -> dict[str, np.ndarray]:
+    """The names of ImageNet's classes as captions, in the ``numbers`` directions in which they differ most, seen from their middle, and
+    where a caption stands in these, seen from the middle of ``captions`` (n, 1152)."""
+    from open_clip import IMAGENET_CLASSNAMES  # after OpenAI: without the words of ImageNet that mean two things
+
+    own = TextSide().features([f"a photo of a {name}." for name in IMAGENET_CLASSNAMES])[:, -TEXT_FEATURES:]
+    own -= own.mean(axis=0)
+    directions = np.linalg.svd(own, full_matrices=False)[2][:numbers].T
+    return {
+        "names_weight": own @ directions,
+        "asked_weight": directions,
+        "asked_bias": -captions[:, -TEXT_FEATURES:].mean(axis=0) @ directions,
+    }
 
 
 def laion_scores(clip: Mapping[str, np.ndarray], file: str) -> dict[str, float]:

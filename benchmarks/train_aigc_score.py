@@ -36,7 +36,7 @@ from operators.style import STYLES, head, softmax
 from operators.testing import picture
 
 WORK = Path("/tmp/aigc")
-STRENGTH, OTHER = 0.003, 0.01
+STRENGTH, OTHER = 0.003, 0.001
 """Of the probe for photographs and of that for other styles."""
 Probe = tuple[np.ndarray, float]
 """Weights over the embedding, and a bias."""

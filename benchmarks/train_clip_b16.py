@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     clip = embeddings(args.teacher)
     heads: dict[str, np.ndarray] = {name: value.numpy() for name, value in train_text(clip, *text_features(args.work)).items()}
-    x, kinds = (np.concatenate(both) for both in zip(labelled(clip), more_styles(args.aigc, "clip_b16"), strict=True))
+    x, kinds = (np.concatenate(both) for both in zip(labelled(clip), more_styles(args.aigc, "clip_b16")[:2], strict=True))
     print(json.dumps({"styled pictures": len(kinds), **{style: int((kinds == k).sum()) for k, style in enumerate(STYLES)}}))
     laion = torch.load(args.laion, weights_only=True)
     heads |= {**style_head(x, kinds), "aesthetic_weight": laion["weight"][0].numpy(), "aesthetic_bias": laion["bias"][0].numpy()}

@@ -18,10 +18,12 @@ import torch
 from torch.nn import functional
 
 from benchmarks.clip_teacher import embeddings
-from benchmarks.starter_features import image_features, laion_scores, text_features
+from benchmarks.starter_features import image_features, laion_scores, text_features, vocabulary
 from benchmarks.starter_labels import held_out, style_of
 from benchmarks.train_style import labelled, more_styles, style_head
 from operators.encoders import EMBEDDED
+from operators.encoders.starter import NAMES, PICTURE, REACH, TEXT_FEATURES, ImageSide, Starter, names_of
+from operators.encoders.vectors import unit
 from operators.style import STYLES
 
 MATCH, LOOKS = 256, 128
@@ -36,21 +38,26 @@ def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Captioned pictures: ``images`` (n, features) and ``texts`` (n, 5, features), both standardised."""
+    """Captioned pictures: ``images`` (n, features) and ``texts`` (n, 5, features), both standardised; ``names`` (n, k) of the pictures and
+    ``asked`` (n, 5, k) by the captions, whose products are given."""
 
     images: torch.Tensor
     texts: torch.Tensor
+    names: torch.Tensor
+    asked: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Teacher:
     """Where the teacher puts things in its own space: ``images`` (n, `MATCH`) of the captioned pictures, NaN where unknown, ``texts``
-    (n, 5, `MATCH`); ``more`` (k, features) other pictures of the student's and ``more_images`` (k, `MATCH`) the teacher's view of them."""
+    (n, 5, `MATCH`); ``more`` (k, features) other pictures of the student's, ``more_names`` theirs, and ``more_images`` (k, `MATCH`) the
+    teacher's view of them."""
 
     images: torch.Tensor
     texts: torch.Tensor
     scale: float
     more: torch.Tensor
+    more_names: torch.Tensor
     more_images: torch.Tensor
 
 
@@ -77,13 +84,15 @@ def contrast(pairs: Pairs, epochs: int, dropout: float, teacher: Teacher | None 
             shares = mixture.sample((len(part),))[..., None]
             texts = project(right, (pairs.texts[part] * shares).sum(1), 0.2)
             factor = scale.exp().clamp(max=100)
-            scores = project(left, pairs.images[part], dropout) @ texts.T * factor
+            asked = NAMES * functional.normalize((pairs.asked[part] * shares).sum(1), dim=1).T
+            scores = (project(left, pairs.images[part], dropout) @ texts.T + pairs.names[part] @ asked) * factor
             goal = torch.arange(len(part))
             loss = (functional.cross_entropy(scores, goal) + functional.cross_entropy(scores.T, goal)) / 2
             if teacher is not None:
                 known = ~teacher.images[part].isnan().any(dim=1)
                 some = torch.randint(0, len(teacher.more), (BATCH // 2,))
-                seen = torch.cat([scores[known], project(left, teacher.more[some], dropout) @ texts.T * factor])
+                others = (project(left, teacher.more[some], dropout) @ texts.T + teacher.more_names[some] @ asked) * factor
+                seen = torch.cat([scores[known], others])
                 theirs = functional.normalize((teacher.texts[part] * shares).sum(1), dim=1)
                 wanted = torch.cat([teacher.images[part][known], teacher.more_images[some]]) @ theirs.T * teacher.scale
                 loss = loss + DISTIL * (divergence(seen, wanted) + divergence(seen.T, wanted.T)) / 2
@@ -98,43 +107,59 @@ def divergence(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return functional.kl_div(functional.log_softmax(found, 1), functional.softmax(wanted, 1), reduction="batchmean")
 
 
-def train_match(
-    index: dict[str, int], images: np.ndarray, owners: np.ndarray, texts: np.ndarray, clip: dict[str, np.ndarray]
-) -> dict[str, torch.Tensor]:
-    """The projections of pictures and captions into one space, taught by the pairs themselves and, where ``clip`` has embeddings of
-    pictures, by what the same training makes of those."""
+@dataclass(frozen=True)
+class Features:
+    """``images`` (pictures, features) by ``index``, ``texts`` (captions, features) with the name of each one's picture in ``owners``;
+    ``names`` (pictures, k) and ``asked`` (captions, k) by the names of ImageNet's classes; ``clip``: the teacher's embeddings by name."""
+
+    index: dict[str, int]
+    images: np.ndarray
+    names: np.ndarray
+    owners: np.ndarray
+    texts: np.ndarray
+    asked: np.ndarray
+    clip: dict[str, np.ndarray]
+
+
+def train_match(features: Features) -> dict[str, torch.Tensor]:
+    """The projections of pictures and captions into one space, taught by the pairs themselves and, where there are embeddings of a
+    teacher, by what the same training makes of those. What names of classes tell is given, so they learn the rest."""
     captions: dict[str, list[int]] = {}
-    for i, name in enumerate(owners):
+    for i, name in enumerate(features.owners):
         captions.setdefault(str(name), []).append(i)
     train = [name for name in captions if name.startswith("train/")]
     own = torch.tensor([(captions[name] * 5)[:5] for name in train])
-    x, t = torch.from_numpy(images), torch.from_numpy(texts)
-    rows = torch.tensor([index[name] for name in train])
+    x, t = torch.from_numpy(features.images), torch.from_numpy(features.texts)
+    rows = torch.tensor([features.index[name] for name in train])
     (image_mean, image_scale), (text_mean, text_scale) = standardise(x[rows]), standardise(t[own.reshape(-1)])
     x, t = (x - image_mean) / image_scale, (t - text_mean) / text_scale
-    teacher = taught(train, own, t, clip, index, x) if clip else None
-    left, right, scale = contrast(Pairs(x[rows], t[own]), 40 if teacher else 25, 0.6, teacher)
+    teacher = taught(features, train, own, t, x) if features.clip else None
+    names, asked = torch.from_numpy(features.names), torch.from_numpy(features.asked)
+    left, right, scale = contrast(Pairs(x[rows], t[own], names[rows], asked[own]), 40 if teacher else 25, 0.6, teacher)
     heads = {**folded("match", left, image_mean, image_scale), **folded("text", right, text_mean, text_scale)}
-    return {**heads, "logit_scale": torch.tensor(scale * 2**0.5)}  # the shared half of a picture's embedding has the length sqrt(1/2)
+    return {**heads, "logit_scale": torch.tensor(scale / REACH)}
 
 
-def taught(
-    train: list[str], own: torch.Tensor, texts: torch.Tensor, clip: dict[str, np.ndarray], index: dict[str, int], images: torch.Tensor
-) -> Teacher:
+def taught(features: Features, train: list[str], own: torch.Tensor, texts: torch.Tensor, images: torch.Tensor) -> Teacher:
     """The teacher: CLIP's image tower and the same text features, brought together by `contrast`."""
+    index, clip = features.index, features.clip
     known = [i for i, name in enumerate(train) if name in clip]
     mean, scale = standardise(torch.from_numpy(np.stack([clip[train[i]] for i in known])))
     seen = {name: (torch.from_numpy(row) - mean) / scale for name, row in clip.items()}
-    left, right, factor = contrast(Pairs(torch.stack([seen[train[i]] for i in known]), texts[own[known]]), 40, 0.5)
+    nothing = torch.zeros(len(known), 1)
+    pairs = Pairs(torch.stack([seen[train[i]] for i in known]), texts[own[known]], nothing, nothing[:, None].expand(-1, 5, -1))
+    left, right, factor = contrast(pairs, 40, 0.5)
     with torch.no_grad():
         places = {name: functional.normalize(left(row), dim=0) for name, row in seen.items()}
         unknown, paired = torch.full((MATCH,), torch.nan), set(train)
         more = [name for name in places if name in index and name not in paired and not name.startswith("val/") and not held_out(name)]
+        at = [index[name] for name in more]
         return Teacher(
             torch.stack([places.get(name, unknown) for name in train]),
             functional.normalize(right(texts), dim=1)[own],
             factor,
-            images[[index[name] for name in more]],
+            images[at],
+            torch.from_numpy(features.names)[at],
             torch.stack([places[name] for name in more]),
         )
 
@@ -145,25 +170,26 @@ def folded(name: str, layer: torch.nn.Linear, mean: torch.Tensor, scale: torch.T
     return {f"{name}_weight": weight, f"{name}_bias": (layer.bias - mean @ weight).detach()}
 
 
-def train_looks(
-    index: dict[str, int], images: np.ndarray, match: dict[str, torch.Tensor], scores: dict[str, float], clip: dict[str, np.ndarray]
-) -> dict[str, torch.Tensor]:
-    """The second part of the embedding, with the aesthetic and the style head on top of the whole, trained together.
+def train_looks(features: Features, match: dict[str, torch.Tensor], scores: dict[str, float]) -> dict[str, torch.Tensor]:
+    """The last part of the embedding, with the aesthetic and the style head on top of the whole, trained together.
 
     Aesthetic: squared error against the teacher, and a degraded copy must score at least 0.5 below its original.
     Style: cross-entropy, each class weighted by the inverse of its size. Besides, a linear layer that is not kept must find the teacher's
     embedding in the whole, so that this part carries what CLIP sees and the match does not need, for probes to come.
     """
     torch.manual_seed(SEED)
-    usable = {name: i for name, i in index.items() if not held_out(name) and not name.startswith("val/")}
-    x = torch.from_numpy(images)
+    usable = {name: i for name, i in features.index.items() if not held_out(name) and not name.startswith("val/")}
+    images = torch.from_numpy(features.images)
+    x = images
     mean, scale = standardise(x[list(usable.values())])
     x = (x - mean) / scale
-    fixed = functional.normalize(torch.from_numpy(images) @ match["match_weight"] + match["match_bias"], dim=1) * 0.5**0.5
+    matches = functional.normalize(images @ match["match_weight"] + match["match_bias"], dim=1)
+    fixed = torch.cat([matches * PICTURE[0], torch.from_numpy(features.names) * PICTURE[1]], dim=1)
+    whole = fixed.shape[1] + LOOKS
     layer, aesthetic, style = (
         torch.nn.Linear(x.shape[1], LOOKS),
-        torch.nn.Linear(MATCH + LOOKS, 1),
-        torch.nn.Linear(MATCH + LOOKS, len(STYLES)),
+        torch.nn.Linear(whole, 1),
+        torch.nn.Linear(whole, len(STYLES)),
     )
     torch.nn.init.constant_(aesthetic.bias, 5.5)
     rated = [name for name in usable if name in scores]
@@ -173,15 +199,15 @@ def train_looks(
     styled = [(i, style_of(name)) for name, i in usable.items() if style_of(name) is not None]
     styled_at, styled_as = (torch.tensor(values) for values in zip(*styled, strict=True))
     counts = torch.bincount(styled_as, minlength=len(STYLES)).clamp_min(1)
-    mimic = torch.nn.Linear(MATCH + LOOKS, 512)
-    views = torch.from_numpy(np.stack([clip[name] for name in rated])) if rated else torch.empty(0, 512)
+    mimic = torch.nn.Linear(whole, 512)
+    views = torch.from_numpy(np.stack([features.clip[name] for name in rated])) if rated else torch.empty(0, 512)
     views = views - views.mean(0)
     layers = (layer, aesthetic, style, mimic)
     optimiser = torch.optim.AdamW([p for one in layers for p in one.parameters()], lr=1e-3, weight_decay=0.1)
     steps = 1500
 
     def embed(at: torch.Tensor) -> torch.Tensor:
-        looks = functional.normalize(layer(functional.dropout(x[at], 0.3)), dim=1) * 0.5**0.5
+        looks = functional.normalize(layer(functional.dropout(x[at], 0.3)), dim=1) * PICTURE[2]
         return torch.cat([fixed[at], looks], dim=1)
 
     chance = (1 / counts[styled_as].float()) ** 0.75
@@ -191,9 +217,9 @@ def train_looks(
         loss = torch.zeros(())
         if len(rated):
             some = torch.randint(0, len(rated), (128,))
-            whole = embed(rated_at[some])
-            loss = loss + functional.mse_loss(aesthetic(whole)[:, 0], rated_score[some])
-            loss = loss + 1 - functional.cosine_similarity(mimic(whole), views[some]).mean()
+            seen = embed(rated_at[some])
+            loss = loss + functional.mse_loss(aesthetic(seen)[:, 0], rated_score[some])
+            loss = loss + 1 - functional.cosine_similarity(mimic(seen), views[some]).mean()
             pair = pairs[torch.randint(0, len(pairs), (128,))]
             low, high = aesthetic(embed(pair[:, 0]))[:, 0], aesthetic(embed(pair[:, 1]))[:, 0]
             loss = loss + functional.relu(0.5 - (high - low)).mean()
@@ -208,16 +234,11 @@ def train_looks(
     return {**folded("looks", layer, mean, scale), **{name: value.detach() for name, value in heads.items()}}
 
 
-def restyled(heads: dict[str, torch.Tensor], index: dict[str, int], images: np.ndarray, aigc: Path) -> dict[str, torch.Tensor]:
+def restyled(encoder: Starter, features: Features, aigc: Path) -> dict[str, torch.Tensor]:
     """A style head over embeddings as they are, which knows more kinds of drawings than the one that was trained with them."""
-
-    def embed(rows: np.ndarray) -> np.ndarray:
-        parts = [torch.from_numpy(rows) @ heads[f"{part}_weight"] + heads[f"{part}_bias"] for part in ("match", "looks")]
-        return torch.cat([functional.normalize(part, dim=1) * 0.5**0.5 for part in parts], dim=1).numpy()
-
-    x, kinds = labelled({name: images[at] for name, at in index.items() if "#" not in name})
-    more, more_kinds = more_styles(aigc, "starter")
-    found = style_head(embed(np.concatenate([x, more])), np.concatenate([kinds, more_kinds]))
+    x, kinds = labelled({name: features.images[at] for name, at in features.index.items() if "#" not in name})
+    more, more_kinds, _ = more_styles(aigc, "starter")
+    found = style_head(encoder.from_image_features(np.concatenate([x, more])), np.concatenate([kinds, more_kinds]))
     return {name: torch.from_numpy(value) for name, value in found.items()}
 
 
@@ -238,15 +259,19 @@ def main() -> None:
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # steps are so small that threads would only wait for each other
-    found, index, images = image_features(args.work)
+    ranges, index, images = image_features(args.work)
     owners, texts = text_features(args.work)
-    clip = embeddings(args.teacher) if args.teacher else {}
-    heads = train_match(index, images, owners, texts, clip)
-    heads |= train_looks(index, images, heads, laion_scores(clip, args.laion) if args.laion else {}, clip)
+    heads = {"ranges": torch.from_numpy(ranges)}
+    heads |= {name: torch.from_numpy(array) for name, array in vocabulary(texts[[name.startswith("train/") for name in owners]]).items()}
+    names = names_of(images, ImageSide(ranges).classifier, heads["names_weight"].numpy())
+    asked = unit(texts[:, -TEXT_FEATURES:] @ heads["asked_weight"].numpy() + heads["asked_bias"].numpy())
+    features = Features(index, images, names, owners, texts, asked, embeddings(args.teacher) if args.teacher else {})
+    heads |= train_match(features)
+    heads |= train_looks(features, heads, laion_scores(features.clip, args.laion) if args.laion else {})
+    write(heads, args.out)
     if args.aigc:
-        heads |= restyled(heads, index, images, args.aigc)
-    write({**heads, "ranges": torch.from_numpy(found)}, args.out)
-    print(json.dumps({"pictures": len(index), "captions": len(texts), "taught": len(clip), "bytes": args.out.stat().st_size}))
+        write(heads | restyled(Starter(args.out), features, args.aigc), args.out)
+    print(json.dumps({"pictures": len(index), "captions": len(texts), "taught": len(features.clip), "bytes": args.out.stat().st_size}))
 
 
 if __name__ == "__main__":

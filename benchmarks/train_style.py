@@ -20,13 +20,13 @@ DRAWINGS = {
 """What most drawings of a package are; wallpapers are too mixed."""
 
 
-def more_styles(work: Path, encoder: str) -> tuple[np.ndarray, np.ndarray]:
-    """(features, styles) of drawings by people, as train_aigc_score.py keeps them in ``work``, and of generated photographs: without
-    these they would pass for drawings."""
+def more_styles(work: Path, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(features, styles, sources) of drawings by people, as train_aigc_score.py keeps them in ``work``, and of generated photographs:
+    without these they would pass for drawings."""
     label = {f"art/{package}": style for package, style in DRAWINGS.items()} | dict.fromkeys(MATCHED, "photo")
     data = features(work, None, None, encoder)
     at = (data["copies"] < 0) & np.isin(data["groups"], list(label))
-    return data["x"][at], np.array([STYLES.index(label[group]) for group in data["groups"][at]])
+    return data["x"][at], np.array([STYLES.index(label[group]) for group in data["groups"][at]]), data["groups"][at]
 
 
 def labelled(known: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

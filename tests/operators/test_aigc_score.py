@@ -63,7 +63,7 @@ def test_errors(probe, tmp_path):
 def test_the_shipped_probe_fits_the_shipped_starter():
     run = AigcScore().open()
     random = np.random.default_rng(0)
-    vectors = random.normal(size=(5, 384))
+    vectors = random.normal(size=(5, 512))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     got = run(batch(vectors.tolist(), ["photo"] * 5))["aigc_score"].to_pylist()
     assert all(0 <= value <= 1 for value in got)

@@ -86,7 +86,7 @@ def test_clip_score_equals_the_definition_row_by_row(rows: list[Any], cut: int) 
 def aesthetic_head(tmp_path_factory: pytest.TempPathFactory) -> Aesthetic:
     """A head of the size of `starter`'s embeddings, from a file."""
     with np.load(EMBEDDED["starter"]) as arrays:
-        size = arrays["match_weight"].shape[1] + arrays["looks_weight"].shape[1]
+        size = len(arrays["aesthetic_weight"])
     path = tmp_path_factory.mktemp("head") / "head.npz"
     np.savez(path, weight=np.random.default_rng(0).normal(size=(1, size)), bias=np.array([5.0]))
     return Aesthetic(head=str(path))

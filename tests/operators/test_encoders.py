@@ -219,6 +219,16 @@ def test_starter_is_independent_of_neighbours_and_threads(starter: Any) -> None:
         assert np.array_equal(np.concatenate(list(pool.map(lambda t: starter.encode_texts([t]), TEXTS))), texts)
 
 
+def test_starter_knows_things_that_its_captioned_pictures_do_not_show(starter: Any) -> None:
+    """By the names of ImageNet's classes: without them coffee looks like a rocket and a temple like a flower."""
+    data = pytest.importorskip("skimage.data")
+    samples = pytest.importorskip("sklearn.datasets").load_sample_images().images
+    captions = ["an espresso in a cup", "a tabby cat", "a Chinese temple", "a daisy flower", "a rocket or missile", "a sports car"]
+    scores = starter.encode_images([data.coffee(), data.chelsea(), *samples]) @ starter.encode_texts(captions).T
+    assert scores.argmax(axis=1).tolist() == [0, 1, 2, 3]
+    assert scores[:, :4].argmax(axis=0).tolist() == [0, 1, 2, 3]
+
+
 def test_starter_text_side_equals_the_library(starter: Any) -> None:
     """The graph is built by hand; sentence-transformers is the reference."""
     library = pytest.importorskip("transformers")
