@@ -3,8 +3,8 @@
     python -m benchmarks.style_left_out --work FOLDER --aigc W                          # starter
     python -m benchmarks.style_left_out --encoder clip_b16 --teacher T --aigc W
 
-``--work`` and ``--teacher`` hold what train_starter.py and clip_teacher.py keep, ``--aigc`` what train_aigc_score.py keeps. Prints the shares
-of pictures with a `photo_share` of at least 0.1, at least 0.5, and that are called photos; in the end all sources, when none is left out.
+``--work`` and ``--teacher`` hold what train_starter.py and clip_teacher.py keep, ``--aigc`` what train_aigc_score.py keeps. Prints the
+shares of pictures with a `photo_share` of at least 0.1, at least 0.5, and that are called photos; in the end of all sources, none left out.
 """
 
 import argparse
