@@ -48,6 +48,7 @@ from operators.video.shot_size import ShotSize
 from operators.video.shots import Shots
 from operators.video.video_faces import VideoFaces
 from operators.video.video_facts import VideoFacts
+from operators.video.video_provenance import VideoProvenance
 from operators.video.video_quality import VideoQuality
 from operators.video.video_text import VideoText
 from operators.zero_shot import ZeroShot
@@ -56,7 +57,7 @@ ALL: tuple[Operator, ...] = (MediaFacts(), Provenance(), PHash(), ImageQuality()
 """One of each operator, with default settings, in the order in which they are listed and documented."""
 
 VIDEO: tuple[Operator, ...] = (
-    *(VideoFacts(), Shots(), Clips(), Motion(), CameraMovement(), Light(), VideoQuality(), AudioFacts()),
+    *(VideoFacts(), VideoProvenance(), Shots(), Clips(), Motion(), CameraMovement(), Light(), VideoQuality(), AudioFacts()),
     *(ClipHashes(), ClipDuplicates()),
 )
 """Those that look at videos and run by default in a lake that has some."""

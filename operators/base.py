@@ -69,6 +69,11 @@ class VideoHeader:
 
 
 @dataclass(frozen=True)
+class FileBytes:
+    """The bytes of a video's file, read where they are asked for: a `operators.video.source.Window`."""
+
+
+@dataclass(frozen=True)
 class Frames:
     """``count`` frames of a clip, at the middles of as many equal parts of its time: a `operators.video.frames.Sampled`.
 
@@ -119,7 +124,7 @@ class EveryFrame(Protocol):
         ...
 
 
-View = Pixels | Gray | Header | RawBytes | VideoHeader | Frames | Coverage | Sound | EveryFrame
+View = Pixels | Gray | Header | RawBytes | VideoHeader | FileBytes | Frames | Coverage | Sound | EveryFrame
 Videos = Literal["any", "whole", "clips"]
 
 

@@ -77,13 +77,16 @@ def film(
     codec: str = "libx264",
     sound: npt.NDArray[np.float32] | None = None,
     rotation: int = 0,
+    metadata: Mapping[str, str] | None = None,
     **tags: Any,
 ) -> bytes:
-    """A video file in memory. ``sound``: mono, 16 kHz. ``tags``: attributes of the codec context, such as ``color_trc``."""
+    """A video file in memory. ``sound``: mono, 16 kHz. ``metadata``: of the container. ``tags``: attributes of the codec context, such as
+    ``color_trc``."""
     import av
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=format) as out:
+        out.metadata.update(metadata or {})
         stream: Any = out.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], "yuv420p"
         stream.codec_context.thread_count = 1

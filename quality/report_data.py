@@ -176,13 +176,14 @@ def _needed_for(share: float, counts: Sequence[int]) -> int:
     return 0
 
 
-def evidence(lake: Lake, examples: int) -> list[dict[str, Any]]:
-    """What files say about a generator, and where it stands; a camera's own word is no news."""
+def evidence(lake: Lake, columns: Sequence[str], examples: int) -> list[dict[str, Any]]:
+    """What files say about a generator, and where it stands; a camera's own word is no news. ``columns``: lists of evidence."""
+    every = " || ".join(f"coalesce({column}, [])" for column in columns)
     return ask(
         lake,
         f"""SELECT strength, kind, place, count(DISTINCT sample_id) AS n, min(left(said, 100)) AS example, min(id, {examples}) AS ids FROM (
             SELECT sample_id, {ID} AS id, e.strength AS strength, e.kind AS kind, e.location AS place, e.value AS said
-            FROM (SELECT sample_id, unnest(aigc_evidence) AS e FROM {FLAT})
+            FROM (SELECT sample_id, unnest({every}) AS e FROM {FLAT})
         ) WHERE strength <> 'camera' GROUP BY strength, kind, place
         ORDER BY list_position(['proof', 'strong', 'weak'], strength), n DESC, kind, place LIMIT 20""",
     )

@@ -1,8 +1,9 @@
 """Where a picture comes from, as its file says: evidence for a generator, and for a camera. One container format a file."""
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 
@@ -72,8 +73,11 @@ class Provenance:
 
 
 def measure(row: Row) -> dict[str, Any]:
-    data: bytes = row.view(BYTES)
-    found, state = examine(data)
+    return told(*examine(row.view(BYTES)))
+
+
+def told(found: Iterable[Found], state: str | None) -> dict[str, Any]:
+    """The columns of `Provenance`, of all that was found and the state of the C2PA manifest."""
     ranked = sorted(found, key=lambda one: [*STRENGTHS, "camera"].index(one.evidence.strength))
     for_generator = [one for one in ranked if one.evidence.strength != "camera"]
     seed = next((one.seed for one in for_generator if one.seed is not None), None)
@@ -119,18 +123,24 @@ def examine(data: bytes) -> tuple[list[Found], str | None]:
     """(all that was found, state of the C2PA manifest). Raises `MediaError`."""
     if not data:
         raise MediaError("the file is empty (0 bytes)")
+    return judged(walker(data)(data), lambda: io.BytesIO(data), data)
+
+
+def judged(pieces: Iterable[Piece], opened: Callable[[], BinaryIO], whole: bytes = b"") -> tuple[list[Found], str | None]:
+    """(all that was found in ``pieces``, state of the C2PA manifest). ``opened``: the file; ``whole``: its bytes, if a piece may be all of
+    them."""
     found: list[Found] = []
     texts: list[Text] = []
     state, left = None, MAX_TOTAL
-    for count, piece in enumerate(walker(data)(data)):
+    for count, piece in enumerate(pieces):
         if count == MAX_PIECES:
             break
-        if piece.kind != "c2pa" and piece.data is not data:
+        if piece.kind != "c2pa" and piece.data is not whole:
             piece = piece if len(piece.data) <= left else piece._replace(data=piece.data[:LATER])
             left -= len(piece.data)
         if piece.kind == "c2pa" and state is None:
-            told = content_credentials.read(data, piece)
-            found, state = [*found, *told.found], told.state
+            signed = content_credentials.read(opened, piece)
+            found, state = [*found, *signed.found], signed.state
         elif piece.kind == "exif":
             tags = tiff.read_tags(piece.data)
             if tags is not None:

@@ -7,10 +7,9 @@ be trusted is not asked: that needs a list of trusted certificates and today's d
 Source: C2PA specification 2.2, actions (created, opened, edited, ...) with digitalSourceType, ingredients.
 """
 
-import io
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 from manifests.errors import MissingDependencyError
 from operators.provenance.digital_source import source
@@ -36,9 +35,9 @@ def load() -> Any:
     return c2pa
 
 
-def read(data: bytes, piece: Piece) -> Told:
-    """What the manifest store of the file ``data`` says; ``piece`` is the store as the walker found it."""
-    report = _report(data, piece) if len(piece.data) <= MAX_STORE else None
+def read(opened: Callable[[], BinaryIO], piece: Piece) -> Told:
+    """What a file's manifest store says; ``piece`` is the store as the walker found it. Reads all of the file, for its hashes."""
+    report = _report(opened, piece) if len(piece.data) <= MAX_STORE else None
     if report is None:
         named = b"trainedAlgorithmicMedia" in piece.data
         hint = "a C2PA store that cannot be read names trainedAlgorithmicMedia"
@@ -49,15 +48,16 @@ def read(data: bytes, piece: Piece) -> Told:
     return Told(list(_statements(manifests, active, piece.where, state)), state)
 
 
-def _report(data: bytes, piece: Piece) -> dict[str, Any] | None:
+def _report(opened: Callable[[], BinaryIO], piece: Piece) -> dict[str, Any] | None:
     """c2pa-python's report, or None where it reads none."""
     c2pa = load()
     container = piece.where.split(" ", 1)[0]
     mime = MIME.get(container, "image/heic" if container == "HEIF" else "video/mp4")
     try:
         with (
+            opened() as file,
             c2pa.Context(c2pa.Settings.from_dict(_OFFLINE)) as context,
-            c2pa.Reader(mime, io.BytesIO(data), context=context) as reader,
+            c2pa.Reader(mime, file, context=context) as reader,
         ):
             text = reader.json()
         found: dict[str, Any] = json.loads(text) if len(text) <= MAX_REPORT else {}

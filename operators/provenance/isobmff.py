@@ -6,7 +6,7 @@ Sources: ISO/IEC 14496-12 (boxes, items), 23008-12 (HEIF), XMP part 3, C2PA 2.x,
 import struct
 from collections.abc import Iterator
 
-from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_STORE, Piece
+from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_STORE, Data, Piece
 
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -20,7 +20,7 @@ Box = tuple[bytes, int, int]
 """Type, start of the content, end."""
 
 
-def walk(data: bytes) -> Iterator[Piece]:
+def walk(data: Data) -> Iterator[Piece]:
     name = (
         "HEIF"
         if data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
@@ -37,7 +37,7 @@ def walk(data: bytes) -> Iterator[Piece]:
             yield from _movie(data, start, end, name)
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
     """The boxes side by side in ``data[start:end]``; never goes into one, so nesting costs nothing."""
     for _ in range(MAX_BLOCKS):
         if start + 8 > end:
@@ -53,7 +53,7 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
         start += size
 
 
-def _uuid(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
+def _uuid(data: Data, start: int, end: int, name: str) -> Iterator[Piece]:
     if data.startswith(_XMP, start):
         yield Piece("xmp", f"{name} uuid XMP", data[start + 16 : min(end, start + 16 + MAX_PIECE)])
     elif data.startswith(_C2PA, start):
@@ -63,7 +63,7 @@ def _uuid(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
             yield Piece("c2pa", f"{name} uuid C2PA", data[first : min(end, first + MAX_STORE + 1)])
 
 
-def _items(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
+def _items(data: Data, start: int, end: int, name: str) -> Iterator[Piece]:
     """EXIF and XMP items of a ``meta`` box."""
     found = {kind: (a, b) for kind, a, b in boxes(data, start, end)}
     if b"iinf" not in found or b"iloc" not in found:
@@ -71,7 +71,7 @@ def _items(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
     wanted: dict[int, str] = {}
     a, b = found[b"iinf"]
     for kind, at, stop in boxes(data, a + (6 if data[a : a + 1] == b"\0" else 8), b):
-        version = data[at] if at < stop else 0
+        version = int.from_bytes(data[at : min(at + 1, stop)])
         if kind != b"infe" or version not in (2, 3):
             continue
         wide = 4 if version == 3 else 2
@@ -95,9 +95,9 @@ def _items(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
             yield Piece("exif", f"{name} item EXIF", content[4 + skip :].removeprefix(b"Exif\0\0"))
 
 
-def _locations(data: bytes, at: int, end: int, idat: tuple[int, int], wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+def _locations(data: Data, at: int, end: int, idat: tuple[int, int], wanted: set[int]) -> Iterator[tuple[int, bytes]]:
     """Contents of the items ``wanted`` (``iloc`` of version 0 to 2; in the file or in ``idat``)."""
-    version = data[at]
+    version = int.from_bytes(data[at : at + 1])
     sizes = int.from_bytes(data[at + 4 : at + 6], "big")
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version else 0
@@ -126,7 +126,7 @@ def _locations(data: bytes, at: int, end: int, idat: tuple[int, int], wanted: se
             yield item, content
 
 
-def _movie(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
+def _movie(data: Data, start: int, end: int, name: str) -> Iterator[Piece]:
     for kind, a, b in boxes(data, start, end):
         if kind == b"meta":
             yield from _strings(data, a, b, name)
@@ -140,7 +140,7 @@ def _movie(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
                     yield Piece("text", f"{name} udta {_KNOWN[inner]}", data[c + 4 : min(d, c + MAX_PIECE)], _KNOWN[inner])
 
 
-def _strings(data: bytes, start: int, end: int, name: str) -> Iterator[Piece]:
+def _strings(data: Data, start: int, end: int, name: str) -> Iterator[Piece]:
     """Values of ``ilst``, under their four letters or the names that ``keys`` gives them."""
     if data[start + 4 : start + 8] != b"hdlr":  # a full box in MP4, a plain one in QuickTime
         start += 4

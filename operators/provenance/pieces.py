@@ -7,7 +7,7 @@ costs milliseconds. A larger piece is cut to `MAX_PIECE` bytes: what stands at i
 import re
 import zlib
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 MAX_PIECE = 1 << 20
 """Bytes of one piece of text that are looked at; also what is inflated of a compressed one."""
@@ -19,6 +19,15 @@ MAX_BLOCKS = 20_000
 """Chunks, segments, boxes or directory entries that are walked."""
 MAX_STORE = 8 << 20
 """Bytes of a C2PA manifest store that is still read; larger ones count as unreadable."""
+
+
+class Data(Protocol):
+    """A file's bytes, or something that reads them where they are sliced."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: slice, /) -> bytes: ...
+    def startswith(self, prefix: bytes, start: int = ..., /) -> bool: ...
+
 
 Kind = Literal["exif", "xmp", "iptc", "c2pa", "text"]
 Place = Literal["software", "parameters", "caption"]

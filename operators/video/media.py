@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from manifests.errors import MediaError
-from operators.base import Coverage, EveryFrame, Frames, Gather, RawBytes, Sound, VideoHeader, View
+from operators.base import Coverage, EveryFrame, FileBytes, Frames, Gather, RawBytes, Sound, VideoHeader, View
 from operators.video.ahead import ahead
 from operators.video.frames import Converter, Sampled, SmallFrame, UInt8
 from operators.video.probe import VideoInfo, opened, probe
-from operators.video.source import VideoFile
+from operators.video.source import VideoFile, Window
 from operators.video.stretches import NotSplitError, Stretches
 from operators.video.walk import LIMITS, Deadline, Limits, Walk
 
@@ -65,6 +65,8 @@ class VideoMedia:
         info = self.info
         if isinstance(view, VideoHeader):
             return info
+        if isinstance(view, FileBytes):
+            return Window(self.file)
         if isinstance(view, Coverage):
             return self.decoded()
         if isinstance(view, Sound):

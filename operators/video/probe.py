@@ -103,9 +103,8 @@ def why_not(file: VideoFile, error: Exception) -> str:
 
 def first_bytes(file: VideoFile, count: int = 4096) -> bytes:
     try:
-        source = file.open()
-        with open(source[5:], "rb") if isinstance(source, str) else source as opened_file:
-            return bytes(opened_file.read(count))
+        with file.stream() as stream:
+            return bytes(stream.read(count))
     except (MediaError, OSError):
         return b""
 

@@ -40,14 +40,18 @@ class VideoFile:
     def digest(self) -> uuid.UUID:
         """First 128 bits of the SHA-256 of the bytes, read in pieces: what `manifests.schema.media_hash` says of them."""
         hashed = hashlib.sha256()
-        source = self.open()
         try:
-            with open(source[5:], "rb") if isinstance(source, str) else source as file:
+            with self.stream() as file:
                 while piece := file.read(CHUNK):
                     hashed.update(piece)
         except OSError as error:
             raise MediaError(f"the file cannot be read: {error.strerror or error}") from error
         return uuid.UUID(bytes=hashed.digest()[:16])
+
+    def stream(self) -> io.BufferedIOBase:
+        """The bytes as a file. Raises `MediaError`."""
+        source = self.open()
+        return open(source[5:], "rb") if isinstance(source, str) else source
 
     @property
     def size(self) -> int:
@@ -60,6 +64,35 @@ class VideoFile:
             return os.stat(self.path).st_size
         except OSError as error:
             raise MediaError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+class Window:
+    """The bytes of a video, of which only those that are sliced are read, as if it were `bytes`: to be used with ``with``. Raises
+    `MediaError`."""
+
+    def __init__(self, file: VideoFile) -> None:
+        self.file = file
+
+    def __enter__(self) -> "Window":
+        self._stream = self.file.stream()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def __len__(self) -> int:
+        return self.file.size
+
+    def __getitem__(self, at: slice) -> bytes:
+        start, stop, _ = at.indices(len(self))
+        try:
+            self._stream.seek(start)
+            return self._stream.read(max(0, stop - start))
+        except OSError as error:
+            raise MediaError(f"the file cannot be read: {error.strerror or error}") from error
+
+    def startswith(self, prefix: bytes, start: int = 0) -> bool:
+        return self[start : start + len(prefix)] == prefix
 
 
 class _Part(io.RawIOBase):

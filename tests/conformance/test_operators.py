@@ -180,12 +180,15 @@ def videos() -> list[bytes | None]:
     for image in lettered:
         ImageDraw.Draw(image).text((20, 220), "www.example.org", fill="white", font_size=40)
     good = film(panning(20, seed=1), sound=voice)
+    parameters = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: foxy"
+    credentials = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"\0\0\0\0manifest\0" + b"\0" * 8 + b"none"
+    broken_credentials = struct.pack(">I", 8 + len(credentials)) + b"uuid" + credentials
     made = [
         good,
         film([np.asarray(image) for image in lettered], color_trc=16),
         film([*panning(12, seed=4), *panning(12, seed=5)], fps=12, rotation=90),
         film(panning(4, 66, 50), format="matroska"),
-        film([np.full((64, 96, 3), 128, np.uint8)] * 9),
+        film([np.full((64, 96, 3), 128, np.uint8)] * 9, metadata={"comment": parameters}) + broken_credentials,
         film(panning(60, seed=6), format="matroska"),
     ]
     return [*made[:-1], made[-1][: len(made[-1]) * 8 // 10], good[: len(good) // 2], b"", None]

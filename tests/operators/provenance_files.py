@@ -188,10 +188,15 @@ def signer() -> Any:
 
 
 def signed(
-    format: str = "JPEG", action: str = "c2pa.created", kind: str = TRAINED, agent: str = "Adobe Firefly", parent: bytes = b""
+    format: str = "JPEG",
+    action: str = "c2pa.created",
+    kind: str = TRAINED,
+    agent: str = "Adobe Firefly",
+    parent: bytes = b"",
+    film: bytes = b"",
 ) -> bytes:
-    """A picture with a C2PA manifest; ``parent``: a signed file that another program opened and saved instead."""
-    mime = f"image/{format.lower()}"
+    """A picture, or the MP4 ``film``, with a C2PA manifest; ``parent``: a signed file that another program opened and saved instead."""
+    mime = "video/mp4" if film else f"image/{format.lower()}"
     said = {"action": action, "softwareAgent": agent} | ({"digitalSourceType": kind} if kind else {})
     manifest = {
         "claim_generator_info": [{"name": agent, "version": "1"}],
@@ -201,7 +206,7 @@ def signed(
     with c2pa.Builder(manifest) as builder:
         if parent:
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-        builder.sign(signer(), mime, io.BytesIO(parent or plain(format)), out)
+        builder.sign(signer(), mime, io.BytesIO(film or parent or plain(format)), out)
     return out.getvalue()
 
 
