@@ -47,16 +47,17 @@ def test_fragments_escape_what_they_show() -> None:
 def test_the_report_shows_videos_and_clips(tmp_path: Path) -> None:
     folder = tmp_path / "films"
     folder.mkdir()
-    (folder / "one.mp4").write_bytes(film(panning(40, 96, 64)))
+    (folder / "one.mp4").write_bytes(film(panning(40, 96, 64), metadata={"encoded_by": "Runway Gen-3"}))
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         f"lake: {tmp_path / 'lake'}\nsources: [{{path: {folder}}}]\n"
-        "operators: [shots, {clips: {min_s: 0.2}}, motion]\ntiers: {gold: {clip: parent_id is not null}}\n"
+        "operators: [video_provenance, shots, {clips: {min_s: 0.2}}, motion]\ntiers: {gold: {clip: parent_id is not null}}\n"
     )
     run_recipe(load_recipe(recipe), engine="inline", reporter=Reporter(quiet=True))
     with open_lake(tmp_path / "lake") as lake:
         page = render(lake)
         clips = lake.value("SELECT count(*) FROM wide WHERE parent_id IS NOT NULL")
     assert clips
+    assert "Runway Gen-3" in page.partition('id="generated"')[2]
     assert page.count('class="film"') == 1
     assert page.count('class="film-clip"') == clips
