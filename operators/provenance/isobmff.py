@@ -11,8 +11,8 @@ from operators.provenance.pieces import MAX_BLOCKS, MAX_PIECE, MAX_STORE, Data, 
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _KNOWN = {
-    b"\xa9too": "software", b"\xa9swr": "software", b"\xa9enc": "software", b"\xa9cmt": "comment", b"desc": "description", b"\xa9des": "description",
-    b"\xa9mak": "make", b"\xa9mod": "model", b"\xa9xyz": "location", b"ldes": "description", b"\xa9nam": "title",
+    b"\xa9too": "software", b"\xa9swr": "software", b"\xa9enc": "software", b"\xa9cmt": "comment", b"desc": "description",
+    b"\xa9des": "description", b"ldes": "description", b"\xa9mak": "make", b"\xa9mod": "model", b"\xa9xyz": "location", b"\xa9nam": "title",
 }  # fmt: skip
 MAX_ITEMS, MAX_EXTENTS = 10_000, 64
 

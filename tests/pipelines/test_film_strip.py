@@ -47,7 +47,8 @@ def test_fragments_escape_what_they_show() -> None:
 def test_the_report_shows_videos_and_clips(tmp_path: Path) -> None:
     folder = tmp_path / "films"
     folder.mkdir()
-    (folder / "one.mp4").write_bytes(film(panning(40, 96, 64), metadata={"encoded_by": "Runway Gen-3"}))
+    parameters = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: foxy"
+    (folder / "one.mp4").write_bytes(film(panning(40, 96, 64), metadata={"comment": parameters}))
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         f"lake: {tmp_path / 'lake'}\nsources: [{{path: {folder}}}]\n"
@@ -58,6 +59,6 @@ def test_the_report_shows_videos_and_clips(tmp_path: Path) -> None:
         page = render(lake)
         clips = lake.value("SELECT count(*) FROM wide WHERE parent_id IS NOT NULL")
     assert clips
-    assert "Runway Gen-3" in page.partition('id="generated"')[2]
+    assert "MP4 ilst comment" in page.partition('id="generated"')[2]
     assert page.count('class="film"') == 1
     assert page.count('class="film-clip"') == clips
