@@ -8,6 +8,8 @@ from pathlib import Path
 from manifests.errors import LakeError
 from manifests.storage import is_remote
 
+CATALOG = "manifest.sqlite"
+"""The database of a local lake, in its folder."""
 POINTER = "lake.json"
 """In the folder of a lake that has its catalog or its data elsewhere: where they are."""
 
@@ -39,7 +41,7 @@ class LakeAddress:
 def local_lake(folder: Path | str) -> LakeAddress:
     """A folder with a SQLite catalog and Parquet data inside."""
     path = Path(folder).expanduser().absolute()
-    return LakeAddress(f"sqlite:{path / 'manifest.sqlite'}", f"{path / 'data'}/", path)
+    return LakeAddress(f"sqlite:{path / CATALOG}", f"{path / 'data'}/", path)
 
 
 def lake_address(lake: Path | str | LakeAddress, data: str | None = None, catalog: str | None = None) -> LakeAddress:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from manifests.address import CATALOG
 from manifests.errors import SourceError
 from pipelines.sources.rows import TEXT_LIMIT, Row, decode, error_row, printable, read_json, sample_row, stamp_of, take_captions
 from pipelines.sources.spec import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, SourceSpec, refuse_url, source_name
@@ -46,7 +47,7 @@ VIDEOS = Medium("video", "video", VIDEO_EXTENSIONS)
 def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], None] = lambda text: None) -> Iterator[Row]:
     """Every file with a picture's (or a video's) extension is a sample, whatever is in it.
 
-    Order: a folder's files by name, then its subfolders by name. Hidden files are skipped; a link is followed only to a
+    Order: a folder's files by name, then its subfolders by name. Hidden files are skipped, and so are lakes; a link is followed only to a
     file inside the folder. ``say`` is told at the end what was left out. Memory: the names of one folder.
     """
     refuse_url(spec.path)
@@ -67,6 +68,9 @@ def list_folder(spec: SourceSpec, medium: Medium = IMAGES, say: Callable[[str], 
                 raise SourceError(f"{root} cannot be listed: {error.strerror}. Check its permissions.") from error
             rows += 1
             yield error_row(source, os.path.relpath(folder, root), folder, f"This folder cannot be listed: {error.strerror}")
+            continue
+        if folder != root and any(entry.name == CATALOG for entry in listed):
+            say(f"{source}: {os.path.relpath(folder, root)} is a lake and was not searched.")
             continue
         folders += [entry.path for entry in reversed(listed) if entry.is_dir(follow_symlinks=False)]
         for row in list_files(search, os.path.relpath(folder, root), listed):

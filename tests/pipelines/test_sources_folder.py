@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manifests import create_lake
 from manifests.errors import SourceError
 from pipelines.reader import Reader
 from pipelines.sources import SourceSpec, guess_kind, list_source, source_name
@@ -121,6 +122,14 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert "left out 1 .svg, 1 .csv, 1 .txt" in text
     assert text.endswith("Tables, tars and other media are sources of their own.")
     assert [row["key"] for row in rows(tmp_path)] == ["a", "b", "c"]
+
+
+def test_a_lake_in_the_folder_is_not_searched(tmp_path: Path) -> None:
+    write(tmp_path, {"a.jpg": b""})
+    create_lake(tmp_path / "lake").close()
+    said: list[str] = []
+    listed = [key for batch in list_source(SourceSpec(str(tmp_path)), said.append) for key in batch["key"].to_pylist()]
+    assert (listed, said) == (["a"], [f"{tmp_path.name}: lake is a lake and was not searched."])
 
 
 def test_null_caption_and_utf16(tmp_path: Path) -> None:
