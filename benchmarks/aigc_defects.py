@@ -188,8 +188,9 @@ HARMLESS: dict[str, Callable[[UInt8, np.random.Generator], UInt8]] = {
 }
 
 
-def saved(pixels: UInt8, quality: int) -> UInt8:
-    """Through a JPEG file."""
+def saved(pixels: UInt8, quality: int, full_colour: bool | None = None) -> UInt8:
+    """Through a JPEG file; ``full_colour``: whether colour is not halved, by default above quality 90."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0 if quality > 90 else 2)
+    full_colour = quality > 90 if full_colour is None else full_colour
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0 if full_colour else 2)
     return np.asarray(Image.open(buffer).convert("RGB"))
