@@ -34,7 +34,7 @@ SHARES = {
 }
 """Group of pictures -> share of the examples. The first eight are folders of ``--pictures``, the others evaluation data."""
 UNSEEN = ("kuwahara", "mean_shift", "flattened")
-"""Kinds of smoothing that the network never learns from. All paint flat areas, by choosing a region, by modes of colour, by counting steps."""
+"""Kinds of smoothing the network never learns from. They paint flat areas: by choice of a region, modes of colour, a count of steps."""
 OFTEN = ("bilateral", "guided_filter", "diffusion", "edge_preserving", "masked_median", "masked_gauss", "beauty", "rolling_guidance") * 4
 OFTEN += ("least_squares", "reduced_between_edges", "noise_and_bilateral", "deblocking", "median") * 3
 OFTEN += ("non_local_means", "noise_and_means", "wavelets", "total_variation") * 2
@@ -139,7 +139,7 @@ def grain_of(shown: UInt8) -> np.ndarray:
 
 
 def cut_out(pixels: UInt8, random: np.random.Generator) -> UInt8:
-    """A place of at most 320 x 320. Large pictures are reduced first, most by an area filter; half of all are cut in step with JPEG's blocks."""
+    """A place of at most 320 x 320. Large pictures are reduced first, most by an area filter; half of all are cut in step with JPEG."""
     if min(pixels.shape[:2]) > 1000:
         scale = max(random.choice([1, 1, 0.7, 0.5, 0.35]), (CROP + 8) / min(pixels.shape[:2]))
         way = cv2.INTER_AREA if random.random() < 0.7 else cv2.INTER_CUBIC

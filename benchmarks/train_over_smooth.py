@@ -19,12 +19,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.smooth_sets import OFTEN, PATCHES, Examples, gather, held_out, pictures
-from operators.patches import SIDE
 from operators.smooth_network import LEVELS, WEIGHTS
 
 CHANNELS, TOGETHER = (16, 24, 32, 32), 32
 SEEDS, COUNT = range(12), 500  # sets of examples, and how many each
-STEPS, RATE, RISING = 6000, 4e-3, 0.05  # of learning; its rate rises over this share of the steps, then falls
+STEPS, RATE, RISING = 9000, 4e-3, 0.05  # of learning; its rate rises over this share of the steps, then falls
+ORDER, ABOVE = 1.2, 1.0  # weights of order within a picture, and of standing above other pictures
 SHOWN, TAKEN = 16, 8  # pictures of a step, each at four strengths, and patches of each
 SOFT = 2.0  # weight of pictures that are only out of focus or blurred
 
@@ -88,11 +88,11 @@ def loss(network: Network, examples: Examples, at: np.ndarray, random: np.random
     for gap in (1, 2, 3):
         more = ((removed[:, gap:] - removed[:, :-gap]) / 0.3).clamp(0, 1)
         late = F.softplus(gap - 3 * (found[:, gap:] - found[:, :-gap])) * more
-        total = total + 0.5 * late.sum() / (4 - gap) / len(at)
+        total = total + ORDER * late.sum() / (4 - gap) / len(at)
     for strength in (1, 2, 3):
         above = found[None, :, strength] - found[:, :1]
         weight = soft[:, None] * visible[None, :, strength - 1]
-        total = total + 0.5 * (F.softplus(-2 * above) * weight).sum() / weight.sum().clamp(min=1)
+        total = total + ABOVE * (F.softplus(-2 * above) * weight).sum() / weight.sum().clamp(min=1)
     return total
 
 

@@ -1,102 +1,78 @@
 """Surfaces without grain: smoothed by a filter, a beauty mode, or a generator.
 
-A sensor and the world leave grain on every surface that is not clipped; filters that keep edges and generators that paint take
-it away, while shading and edges stay. So the grain is measured where there is shading (means of 4 x 4 pixels differ by 1.5 to 8
-levels), and only in regions of 64 x 64 pixels that are in focus: somewhere in them an edge is as sharp as pixels allow, the Laplacian
-reaching six tenths of the step. What is out of focus has no grain either, but no sharp edges. The grain of a block of 8 x 8 is its mean
-absolute Laplacian (Immerkaer 1996), which a plane shading does not change; the calmest fifth of the blocks speaks for the picture.
+A sensor and the world leave grain and texture on every surface; filters that keep edges and generators that paint take them away, while
+shading and edges stay. How little grain is left does not tell a smoothed picture from one that never had any (out of focus, fog, strongly
+compressed), so a small network learned what filters leave: see operators/smooth_network.py.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from operators.base import BatchFn, Gray, Pixels, Reads, Row, Scope, field, per_row
-from operators.blocks import Blocks, Bools, Float32, blocks_of
-from operators.tiles import cut
+from operators.patches import CELL, SIDE, chosen, patches
+from operators.tiles import UInt8, cut
 
 PIXELS, LUMA = Pixels(), Gray()
-REGION = 8  # blocks along a side of a region
-FACE = 32  # the same for skin: a cheek has no edges of its own, but eyes and hair beside it
-SHARP = 0.6  # most of the Laplacian over the range, in a block with an edge that is sharp to the pixel
-EDGE = 20  # levels of range from which a block tells how sharp edges are
-GRAINY, WAXY = 3.5, 1.1  # levels of grain at the scores 0 and 1
-CALMEST = 0.2
-LEAST = 20  # blocks with shading, below which nothing is said
+MOST = 64  # patches looked at
 SKIN_SHARE = 0.02
+NONE, ALL = -5.0, 5.0  # the network's evidence at the scores 0 and 1
 
 
 @dataclass(frozen=True)
 class OverSmooth:
-    """How little grain the calmest shaded surfaces in focus have: smoothing filters, beauty modes, waxy generated skin, strong denoising.
+    """How strongly surfaces look smoothed: by filters that keep edges, beauty modes, strong denoising, or painted like waxy generated skin.
 
-    0: grain of 3.5 levels or more; 1: of 1.1 levels or less. Measured on native tiles, on the whole and on skin-coloured regions
-    (which sand and wood can be) alone. 0 as well where nothing is in focus or shaded. How often it is wrong: docs/aigc.md.
+    Most photographs have 0 to 0.4, lightly smoothed ones about 0.5, strongly smoothed ones 0.7 to 1. Measured on patches of native tiles, on the
+    whole and on skin-coloured regions (which sand and wood can be) alone. 0 as well where all is blank or clipped. How often it is
+    wrong: docs/aigc.md.
     """
 
-    name, version = "over_smooth", "2"
+    name, version = "over_smooth", "3"
     scope: ClassVar[Scope] = "batch"
     gpus = 0.0
     reads = Reads(views=(PIXELS, LUMA))
     adds = pa.schema(
         [
-            field("over_smooth", pa.float32(), "lack of grain on shaded surfaces in focus; 0 where there are none", "0-1"),
-            field(
-                "over_smooth_skin", pa.float32(), "the same of skin-coloured regions; null: they are less than 2 % of the picture", "0-1"
-            ),
+            field("over_smooth", pa.float32(), "how strongly surfaces look smoothed; 0 where there are none", "0-1"),
+            field("over_smooth_skin", pa.float32(), "the same of skin-coloured patches; null: skin is less than 2 % of the picture", "0-1"),
         ]
     )
 
     def open(self) -> BatchFn:
         from operators import artifact_loops  # noqa: F401  (compiled before threads need it)
+        from operators.smooth_network import load
 
+        load()
         return per_row(self.adds, measure)
 
 
 def measure(row: Row) -> dict[str, Any]:
+    luma = [patches(tile) for tile in cut(row.view(LUMA))]
+    covered = [skin_shares(tile) for tile in cut(row.view(PIXELS))]
+    found = np.concatenate([np.zeros((0, SIDE, SIDE), np.uint8), *luma])
+    on_skin = np.concatenate([np.zeros(0, np.float32), *covered])
+    enough_skin = len(on_skin) and on_skin.mean() >= SKIN_SHARE
+    return {"over_smooth": score(found), "over_smooth_skin": score(found[on_skin >= 0.5]) if enough_skin else None}
+
+
+def score(found: UInt8) -> float:
+    """0-1 from patches (n, 64, 64)."""
+    from operators.smooth_network import evidence
+
+    at = chosen(found, MOST)
+    return min(max((evidence(found[at]) - NONE) / (ALL - NONE), 0.0), 1.0) if len(at) else 0.0
+
+
+def skin_shares(rgb: UInt8) -> npt.NDArray[np.float32]:
+    """Share of skin of each of a tile's `patches`, by cells of 8 x 8. The last cell of a row or column may be seen by none; its neighbour
+    stands for it."""
     from operators.artifact_loops import skin
 
-    calm, asked, skins = [np.zeros(0, np.float32)], [np.zeros(0, bool)], [np.zeros(0, bool)]
-    faces = [np.zeros(0, bool)]
-    for gray, rgb in zip(cut(row.view(LUMA)), cut(row.view(PIXELS)), strict=True):
-        blocks = blocks_of(gray)
-        shaded, covered = is_shaded(blocks), skin(rgb) >= 0.5
-        calm.append(blocks.grain.ravel())
-        asked.append((shaded & in_focus(blocks, REGION)).ravel())
-        skins.append(covered.ravel())
-        faces.append((shaded & covered & in_focus(blocks, FACE)).ravel())
-    level, on_skin = np.concatenate(calm), np.concatenate(skins)
-    enough_skin = on_skin.sum() >= max(SKIN_SHARE * len(on_skin), LEAST)
-    return {
-        "over_smooth": score(level[np.concatenate(asked)]),
-        "over_smooth_skin": score(level[np.concatenate(faces)]) if enough_skin else None,
-    }
-
-
-def is_shaded(blocks: Blocks) -> Bools:
-    """Blocks that are not clipped and have shading inside."""
-    return blocks.open & (blocks.shading > 1.5) & (blocks.shading < 8)
-
-
-def in_focus(blocks: Blocks, side: int) -> Bools:
-    """Blocks of regions of ``side`` x ``side`` blocks that have sharp edges: the edge that a tenth surpass decides, of at least three."""
-    edge = blocks.open & (blocks.span > EDGE)
-    rows, columns = edge.shape[0], edge.shape[1]
-    down, across = -(-rows // side), -(-columns // side)
-    sharpness = np.full((down * side, across * side), np.inf, np.float32)  # infinite: no edge
-    sharpness[:rows, :columns][edge] = blocks.bend[edge] / blocks.span[edge]
-    regions = np.sort(sharpness.reshape(down, side, across, side).swapaxes(1, 2).reshape(down, across, -1), axis=-1)
-    edges = np.isfinite(regions).sum(axis=-1)
-    decides = np.take_along_axis(regions, np.round(0.9 * np.maximum(edges - 1, 0)).astype(int)[..., None], axis=-1)[..., 0]
-    focused = (edges >= 3) & (decides >= SHARP)
-    return np.repeat(np.repeat(focused, side, axis=0), side, axis=1)[:rows, :columns]
-
-
-def score(levels: Float32) -> float:
-    if len(levels) < LEAST:
-        return 0.0
-    level = min(max(float(np.quantile(levels, CALMEST)), WAXY), GRAINY)
-    return math.log(GRAINY / level) / math.log(GRAINY / WAXY)
+    side, rows, columns = SIDE // CELL, rgb.shape[0] // SIDE, rgb.shape[1] // SIDE
+    cells = np.pad(skin(rgb) >= 0.5, ((0, 1), (0, 1)), mode="edge")[: rows * side, : columns * side]
+    shares: npt.NDArray[np.float32] = cells.reshape(rows, side, columns, side).mean(axis=(1, 3), dtype=np.float32).ravel()
+    return shares

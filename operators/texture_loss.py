@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from operators.base import BatchFn, Gray, Reads, Row, Scope, field, per_row
-from operators.blocks import blocks_of
 from operators.tiles import cut
 
 LUMA = Gray()
+OPEN = (16, 240)  # mean level of a block: in darker and brighter ones detail is cut off
 CONTRAST = (5.0, 60.0)  # standard deviation of a block, in levels
 NOISE = math.log2(math.sqrt(20) * math.sqrt(2 / math.pi))
 """log2 of mean absolute Laplacian over standard deviation of white noise: the most detail for a contrast."""
@@ -55,10 +55,12 @@ class TextureLoss:
 
 
 def measure(row: Row) -> dict[str, Any]:
+    from operators.artifact_loops import block_numbers
+
     ratios = [np.zeros(0, np.float32)]
     for gray in cut(row.view(LUMA)):
-        blocks = blocks_of(gray)
-        asked = blocks.open & (blocks.contrast > CONTRAST[0]) & (blocks.contrast < CONTRAST[1])
-        ratios.append((blocks.grain[asked] + 0.3) / (blocks.contrast[asked] + 0.3))
+        mean, contrast, grain = np.moveaxis(block_numbers(gray), -1, 0)
+        asked = (mean > OPEN[0]) & (mean < OPEN[1]) & (contrast > CONTRAST[0]) & (contrast < CONTRAST[1])
+        ratios.append((grain[asked] + 0.3) / (contrast[asked] + 0.3))
     found = np.concatenate(ratios)
     return {"texture_loss": max(NOISE - float(np.log2(np.quantile(found, SPEAKS))), 0.0) if len(found) >= LEAST else 0.0}
