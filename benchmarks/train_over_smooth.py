@@ -23,8 +23,8 @@ from operators.smooth_network import LEVELS, WEIGHTS
 
 CHANNELS, TOGETHER = (16, 24, 32, 32), 32
 SEEDS, COUNT = range(12), 500  # sets of examples, and how many each
-STEPS, RATE, RISING = 9000, 4e-3, 0.05  # of learning; its rate rises over this share of the steps, then falls
-ORDER, ABOVE = 1.2, 1.0  # weights of order within a picture, and of standing above other pictures
+STEPS, RATE, RISING = 12000, 4e-3, 0.05  # of learning; its rate rises over this share of the steps, then falls
+ORDER, ABOVE = 2.0, 1.0  # weights of order within a picture, and of standing above other pictures
 SHOWN, TAKEN = 16, 8  # pictures of a step, each at four strengths, and patches of each
 SOFT = 2.0  # weight of pictures that are only out of focus or blurred
 
@@ -80,13 +80,14 @@ def loss(network: Network, examples: Examples, at: np.ndarray, random: np.random
     found = network(torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1)).unflatten(0, (len(at), 4))
     removed = torch.log2((grain[:, :1] + 0.25) / (grain + 0.25)).mean(2)  # octaves of grain
     visible = (removed[:, 1:] / 0.5).clamp(0, 1)
+    altered = torch.stack([removed, F.pad(torch.from_numpy(examples.changed[at]), (1, 0))])  # in octaves of grain, and in levels
     soft = torch.from_numpy(np.where(np.isin(examples.before[at], ("bokeh", "blurred")), SOFT, 1.0)).float()
     reached = (torch.arange(4)[:, None] > torch.arange(3)).float().expand(len(at), 4, 3)
     wrong = F.binary_cross_entropy_with_logits(found[..., None] - network.cuts, reached, reduction="none").mean(-1)
     weight = torch.cat([soft[:, None], visible], 1)
     total = (wrong * weight).sum() / weight.sum()
     for gap in (1, 2, 3):
-        more = ((removed[:, gap:] - removed[:, :-gap]) / 0.3).clamp(0, 1)
+        more = ((altered[..., gap:] - altered[..., :-gap]) / 0.3).amax(0).clamp(0, 1)
         late = F.softplus(gap - 3 * (found[:, gap:] - found[:, :-gap])) * more
         total = total + ORDER * late.sum() / (4 - gap) / len(at)
     for strength in (1, 2, 3):

@@ -19,15 +19,15 @@ from operators.tiles import UInt8, cut
 PIXELS, LUMA = Pixels(), Gray()
 MOST = 64  # patches looked at
 SKIN_SHARE = 0.02
-NONE, ALL = -5.0, 5.0  # the network's evidence at the scores 0 and 1
+NONE, ALL = -6.0, 4.0  # the network's evidence at the scores 0 and 1
 
 
 @dataclass(frozen=True)
 class OverSmooth:
     """How strongly surfaces look smoothed: by filters that keep edges, beauty modes, strong denoising, or painted like waxy generated skin.
 
-    Most photographs have 0 to 0.4, lightly smoothed ones about 0.5, strongly smoothed ones 0.7 to 1. Measured on patches of native tiles, on the
-    whole and on skin-coloured regions (which sand and wood can be) alone. 0 as well where all is blank or clipped. How often it is
+    Most photographs have 0 to 0.5, clearly smoothed ones 0.7 and more, strongly smoothed ones 1. Measured on patches of native tiles, on
+    the whole and on skin-coloured regions (which sand and wood can be) alone. 0 as well where all is blank or clipped. How often it is
     wrong: docs/aigc.md.
     """
 

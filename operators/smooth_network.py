@@ -22,7 +22,7 @@ LEVELS = 8.0  # difference of neighbours, times a weight of the first layer, fro
 
 
 def evidence(found: UInt8) -> float:
-    """How strongly the picture with these patches (n, 64, 64), at least one, was smoothed: about -4 as most cameras leave it, from 0
+    """How strongly the picture with these patches (n, 64, 64), at least one, was smoothed: about -3 as most cameras leave it, from 1
     on it looks smoothed; no limits."""
     session, w = load()
     seen: Float32 = session.run(None, {"patches": found})[0]
