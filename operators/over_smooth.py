@@ -1,6 +1,6 @@
-"""Surfaces without grain: smoothed by a filter, a beauty mode, or a generator.
+"""Surfaces without grain: smoothed by a filter or a beauty mode.
 
-A sensor and the world leave grain and texture on every surface; filters that keep edges and generators that paint take them away, while
+A sensor and the world leave grain and texture on every surface; filters that keep edges take them away, while
 shading and edges stay. How little grain is left does not tell a smoothed picture from one that never had any (out of focus, fog, strongly
 compressed), so a small network learned what filters leave: see operators/smooth_network.py.
 """
@@ -24,7 +24,7 @@ NONE, ALL = -6.0, 4.0  # the network's evidence at the scores 0 and 1
 
 @dataclass(frozen=True)
 class OverSmooth:
-    """How strongly surfaces look smoothed: by filters that keep edges, beauty modes, strong denoising, or painted like waxy generated skin.
+    """How strongly surfaces look smoothed by a filter that keeps edges, a beauty mode or strong denoising; generators leave no such trace.
 
     Most photographs have 0 to 0.5, clearly smoothed ones 0.7 and more, strongly smoothed ones 1. Measured on patches of native tiles, on
     the whole and on skin-coloured regions (which sand and wood can be) alone. 0 as well where all is blank or clipped. How often it is
