@@ -17,6 +17,7 @@ from operators.image_embedding import ImageEmbedding
 from operators.image_quality import ImageQuality
 from operators.media_facts import MediaFacts
 from operators.merged_captions import MergedCaptions
+from operators.missing_grain import MissingGrain
 from operators.moire import Moire
 from operators.near_duplicates import NearDuplicates
 from operators.nsfw import Nsfw
@@ -66,7 +67,7 @@ OPTIONAL: tuple[Operator, ...] = (
     *(PixelHash(), PixelDuplicates(), CopySignature(), TurnedHashes(), SemanticDuplicates()),
     *(Clean(), CaptionDuplicates(), MergedCaptions(), ProtectedCopies()),
     *(ImageEmbedding(), TextEmbedding(), ClipScore(), CaptionAgreement(), Aesthetic(), Style(), Concept(), ZeroShot()),
-    *(OverSmooth(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
+    *(OverSmooth(), MissingGrain(), TextureLoss(), Moire(), UpsamplingGrid(), Banding(), OversharpenHalo()),
     AigcScore(),
     *(Nsfw(), TextArea(), Faces(), PortraitQuality()),
     *VIDEO,

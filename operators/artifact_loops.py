@@ -41,20 +41,61 @@ def _block_numbers(gray: Any) -> Any:
 block_numbers = compiled(_block_numbers, types.Array(types.float32, 3, "C")(_PLANE), nogil=True)
 
 
+def _block_shades(gray: Any) -> Any:
+    """The numbers of `operators.missing_grain.Blocks`, in that order; (rows, columns, 5) so that a block is written at once."""
+    rows, columns = (gray.shape[0] - 2) // BLOCK, (gray.shape[1] - 2) // BLOCK
+    found = np.zeros((rows, columns, 5), np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            total: Any = 0
+            grain: Any = 0
+            most: Any = 0
+            low: Any = 255
+            high: Any = 0
+            brightest: Any = 0
+            darkest: Any = 255 * 16
+            for top in range(1 + i * BLOCK, 1 + (i + 1) * BLOCK, 4):
+                for left in range(1 + j * BLOCK, 1 + (j + 1) * BLOCK, 4):
+                    quarter: Any = 0
+                    for v in range(top, top + 4):
+                        for u in range(left, left + 4):
+                            value = np.int32(gray[v, u])
+                            around = (
+                                np.int32(gray[v - 1, u]) + np.int32(gray[v + 1, u]) + np.int32(gray[v, u - 1]) + np.int32(gray[v, u + 1])
+                            )
+                            bend = abs(around - 4 * value)
+                            quarter += value
+                            grain += bend
+                            most = max(most, bend)
+                            low, high = min(low, value), max(high, value)
+                    total += quarter
+                    brightest, darkest = max(brightest, quarter), min(darkest, quarter)
+            found[i, j, 0] = total / 64
+            found[i, j, 1] = high - low
+            found[i, j, 2] = (brightest - darkest) / 16
+            found[i, j, 3] = grain / 64
+            found[i, j, 4] = most
+    return found
+
+
+block_shades = compiled(_block_shades, types.Array(types.float32, 3, "C")(_PLANE), nogil=True)
+
+
 def _skin(rgb: Any) -> Any:
-    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `block_numbers` looks at."""
+    """Share of skin-coloured pixels (Chai and Ngan 1999: Cb 77-127, Cr 133-173) of the blocks that `block_numbers` looks at, by every other
+    pixel of every other row."""
     rows, columns = (rgb.shape[0] - 2) // BLOCK, (rgb.shape[1] - 2) // BLOCK
     found = np.zeros((rows, columns), np.float32)
     for i in range(rows):
         for j in range(columns):
             count = 0
-            for y in range(1 + i * BLOCK, 1 + (i + 1) * BLOCK):
-                for x in range(1 + j * BLOCK, 1 + (j + 1) * BLOCK):
+            for y in range(1 + i * BLOCK, 1 + (i + 1) * BLOCK, 2):
+                for x in range(1 + j * BLOCK, 1 + (j + 1) * BLOCK, 2):
                     red, green, blue = np.float32(rgb[y, x, 0]), np.float32(rgb[y, x, 1]), np.float32(rgb[y, x, 2])
                     cb = 128 - 0.168736 * red - 0.331264 * green + 0.5 * blue
                     cr = 128 + 0.5 * red - 0.418688 * green - 0.081312 * blue
                     count += 1 if 77 <= cb <= 127 and 133 <= cr <= 173 else 0
-            found[i, j] = count / BLOCK**2
+            found[i, j] = count / (BLOCK // 2) ** 2
     return found
 
 
@@ -92,17 +133,16 @@ def _overshoot(gray: Any, least: int) -> Any:
     no edge, but a slope), says nothing.
     """
     found = np.empty((gray.size, 2), np.float32)
+    slope, edge = np.zeros(gray.shape[1], np.int16), np.zeros(gray.shape[1], np.uint8)
     count = 0
     for y in range(gray.shape[0]):
         line = gray[y]
-        before: Any = 0
-        here: Any = 0
+        for x in range(1, gray.shape[1] - 1):  # two loops without branches, which the processor does for many pixels at a time
+            slope[x] = abs(np.int16(line[x + 1]) - np.int16(line[x - 1]))
         for x in range(8, gray.shape[1] - 9):
-            after = abs(np.int32(line[x + 2]) - np.int32(line[x]))
-            if x == 8:
-                before = abs(np.int32(line[x]) - np.int32(line[x - 2]))
-                here = abs(np.int32(line[x + 1]) - np.int32(line[x - 1]))
-            if here > 16 and here >= before and here > after:
+            edge[x] = np.uint8(slope[x] > 16) & np.uint8(slope[x] >= slope[x - 1]) & np.uint8(slope[x] > slope[x + 1])
+        for x in range(8, gray.shape[1] - 9):
+            if edge[x]:
                 way = 1 if line[x + 1] > line[x - 1] else -1
                 bright = (np.float64(line[x + 6 * way]) + line[x + 7 * way] + line[x + 8 * way]) / 3
                 dark = (np.float64(line[x - 6 * way]) + line[x - 7 * way] + line[x - 8 * way]) / 3
@@ -116,7 +156,6 @@ def _overshoot(gray: Any, least: int) -> Any:
                     if dark > 20 and low >= -0.5:
                         found[count, 0], found[count, 1] = low / step, step
                         count += 1
-            before, here = here, after
     return found[:count]
 
 

@@ -16,6 +16,8 @@ from operators.base import BatchFn, Gray, Pixels, Reads, Row, Scope, field, per_
 from operators.patches import CELL, SIDE, chosen, patches
 from operators.tiles import UInt8, cut
 
+Float32 = npt.NDArray[np.float32]
+
 PIXELS, LUMA = Pixels(), Gray()
 MOST = 64  # patches looked at
 SKIN_SHARE = 0.02
@@ -51,28 +53,35 @@ class OverSmooth:
 
 
 def measure(row: Row) -> dict[str, Any]:
+    from operators.smooth_network import described
+
     luma = [patches(tile) for tile in cut(row.view(LUMA))]
     covered = [skin_shares(tile) for tile in cut(row.view(PIXELS))]
     found = np.concatenate([np.zeros((0, SIDE, SIDE), np.uint8), *luma])
     on_skin = np.concatenate([np.zeros(0, np.float32), *covered])
     enough_skin = len(on_skin) and on_skin.mean() >= SKIN_SHARE
-    return {"over_smooth": score(found), "over_smooth_skin": score(found[on_skin >= 0.5]) if enough_skin else None}
+    every = chosen(found, MOST)
+    skin = np.flatnonzero(on_skin >= 0.5) if enough_skin else np.zeros(0, np.intp)
+    skin = skin[chosen(found[skin], MOST)]
+    looked = np.union1d(every, skin)  # each patch goes through the convolutions once
+    seen = described(found[looked]) if len(looked) else np.zeros((0, 1), np.float32)
+    whole, of_skin = (score(seen[np.searchsorted(looked, some)]) for some in (every, skin))
+    return {"over_smooth": whole, "over_smooth_skin": of_skin if enough_skin else None}
 
 
-def score(found: UInt8) -> float:
-    """0-1 from patches (n, 64, 64)."""
+def score(seen: Float32) -> float:
+    """0-1 from what was seen in patches."""
     from operators.smooth_network import evidence
 
-    at = chosen(found, MOST)
-    return min(max((evidence(found[at]) - NONE) / (ALL - NONE), 0.0), 1.0) if len(at) else 0.0
+    return min(max((evidence(seen) - NONE) / (ALL - NONE), 0.0), 1.0) if len(seen) else 0.0
 
 
-def skin_shares(rgb: UInt8) -> npt.NDArray[np.float32]:
+def skin_shares(rgb: UInt8) -> Float32:
     """Share of skin of each of a tile's `patches`, by cells of 8 x 8. The last cell of a row or column may be seen by none; its neighbour
     stands for it."""
     from operators.artifact_loops import skin
 
     side, rows, columns = SIDE // CELL, rgb.shape[0] // SIDE, rgb.shape[1] // SIDE
     cells = np.pad(skin(rgb) >= 0.5, ((0, 1), (0, 1)), mode="edge")[: rows * side, : columns * side]
-    shares: npt.NDArray[np.float32] = cells.reshape(rows, side, columns, side).mean(axis=(1, 3), dtype=np.float32).ravel()
+    shares: Float32 = cells.reshape(rows, side, columns, side).mean(axis=(1, 3), dtype=np.float32).ravel()
     return shares

@@ -21,11 +21,16 @@ WEIGHTS = Path(__file__).parent / "weights" / "over_smooth.npz"
 LEVELS = 8.0  # difference of neighbours, times a weight of the first layer, from which it is held down
 
 
-def evidence(found: UInt8) -> float:
-    """How strongly the picture with these patches (n, 64, 64), at least one, was smoothed: about -3 as most cameras leave it, from 1
-    on it looks smoothed; no limits."""
-    session, w = load()
-    seen: Float32 = session.run(None, {"patches": found})[0]
+def described(found: UInt8) -> Float32:
+    """What the convolutions see in each of the patches (n, 64, 64): float32 (n, channels)."""
+    seen: Float32 = load()[0].run(None, {"patches": found})[0]
+    return seen
+
+
+def evidence(seen: Float32) -> float:
+    """How strongly the picture with these `described` patches, at least one, was smoothed: about -3 as most cameras leave it, from 1 on it
+    looks smoothed; no limits."""
+    w = load()[1]
     said, telling = (seen @ w["out"].T + w["out_bias"]).T
     weight = np.exp(telling - telling.max())
     weight /= weight.sum()

@@ -23,7 +23,7 @@ from quality.report_pictures import Draw, Wanted, crops_of, pictures_of
 from quality.simulation import simulation
 from quality.timings import recorded_passes, slowest, timings
 
-ARTIFACTS = ("over_smooth", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
+ARTIFACTS = ("over_smooth", "missing_grain", "texture_loss", "moire", "upsampling_grid", "banding", "oversharpen_halo")
 CATEGORIES = ("format", "style", "caption_language", "colour_mode", "duplicate_kind", "aigc_generator", "shot_size", "camera_movement")
 TOP_PICTURES, GROUP_PICTURES, GROUPS, CROPS, EVIDENCE_PICTURES = 18, 6, 8, 6, 4
 MOST_RULE_PICTURES, PER_RULE = 160, 8

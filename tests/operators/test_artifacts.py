@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from operators import banding, moire, over_smooth, oversharpen_halo, texture_loss, upsampling_grid
+from operators import banding, missing_grain, moire, over_smooth, oversharpen_halo, texture_loss, upsampling_grid
 from operators.base import Gray, Pixels
 from operators.media import Media
 from operators.testing import MediaRow, encode
 from operators.tiles import boxes, cut
 
-OPERATORS = {m.__name__.split(".")[1]: m for m in (over_smooth, texture_loss, moire, upsampling_grid, banding, oversharpen_halo)}
+OPERATORS = {
+    m.__name__.split(".")[1]: m for m in (over_smooth, missing_grain, texture_loss, moire, upsampling_grid, banding, oversharpen_halo)
+}
 
 
 def score(name: str, pixels: np.ndarray, format: str = "PNG", **options) -> float:
@@ -58,6 +60,7 @@ def sharpened(pixels, strength):
 
 PLANT = {
     "over_smooth": smoothed,
+    "missing_grain": smoothed,
     "texture_loss": without_detail,
     "moire": striped,
     "upsampling_grid": doubled,
@@ -91,6 +94,7 @@ def test_nothing_to_see_scores_nothing(name, pixels):
 def test_noise_is_no_defect():
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     assert score("over_smooth", noise) < 0.05
+    assert score("missing_grain", noise) == 0
     assert score("upsampling_grid", noise) < 0.05
     assert score("banding", noise) < 0.5
     assert score("moire", noise) < 14
@@ -140,6 +144,25 @@ def test_skin_is_told_apart():
     before, after, blue = (v["over_smooth_skin"] for v in values)
     assert before < 0.5 < after
     assert blue is None
+
+
+def test_grain_of_skin_is_told_apart():
+    random = np.random.default_rng(0)
+    x = np.mgrid[:300, :400][1]
+    ramp = np.abs(x % 160 - 80) // 2
+    shade = np.stack([160 + ramp, 115 + ramp, 95 + ramp], axis=-1).astype(float)  # skin, shaded
+    shade[40::80, 40:360] = 30  # lashes: without an edge nothing tells that it is in focus
+    grainy = np.clip(shade + random.normal(0, 6, shade.shape), 0, 255).astype(np.uint8)
+    half = grainy.copy()
+    half[:150] = shade[:150].astype(np.uint8)
+    soft = cv2.GaussianBlur(shade, (0, 0), 4).astype(np.uint8)
+    blue = grainy[..., ::-1].copy()
+    values = [missing_grain.measure(MediaRow({}, Media(encode(p)))) for p in (grainy, half, shade.astype(np.uint8), soft, blue)]
+    skins = [v["missing_grain_skin"] for v in values]
+    assert skins[0] == 0
+    assert skins[1:3] == [1, 1]  # the calmest fifth decides
+    assert skins[3] == 0  # out of focus
+    assert skins[4] is None
 
 
 def test_the_network_finds_the_same_in_every_thread(photograph):

@@ -191,6 +191,7 @@ GOOD = {
     "aigc_strength": "none",
     "aesthetic": 5.5,
     "over_smooth": 0.1,
+    "missing_grain": 0.1,
     "texture_loss": 0.6,
     "moire": 8.0,
     "upsampling_grid": 0.02,
@@ -200,6 +201,7 @@ GOOD = {
 BAD = {
     "aigc_strength": "strong",
     "over_smooth": 0.95,
+    "missing_grain": 0.95,
     "texture_loss": 2.0,
     "moire": 30.0,
     "upsampling_grid": 0.6,
