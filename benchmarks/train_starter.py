@@ -180,9 +180,8 @@ def train_looks(features: Features, match: dict[str, torch.Tensor], scores: dict
     torch.manual_seed(SEED)
     usable = {name: i for name, i in features.index.items() if not held_out(name) and not name.startswith("val/")}
     images = torch.from_numpy(features.images)
-    x = images
-    mean, scale = standardise(x[list(usable.values())])
-    x = (x - mean) / scale
+    mean, scale = standardise(images[list(usable.values())])
+    x = (images - mean) / scale
     matches = functional.normalize(images @ match["match_weight"] + match["match_bias"], dim=1)
     fixed = torch.cat([matches * PICTURE[0], torch.from_numpy(features.names) * PICTURE[1]], dim=1)
     whole = fixed.shape[1] + LOOKS
