@@ -19,6 +19,8 @@
 Messages are sentences that name the file or the rule and the next step.
 """
 
+from collections.abc import Iterable
+
 
 class GoldsieveError(Exception):
     """Root of all errors raised on purpose. ``exit_code`` is what the command line returns."""
@@ -45,7 +47,11 @@ class LakeMissingError(UsageError):
 
 
 class SqlError(UsageError):
-    """An SQL expression is unsafe, unknown or not of the expected type."""
+    """An SQL expression is unsafe, unknown or not of the expected type. ``unknown``: the columns it names that are not there."""
+
+    def __init__(self, text: str, unknown: Iterable[str] = ()) -> None:
+        super().__init__(text)
+        self.unknown = tuple(unknown)
 
 
 class MissingDependencyError(UsageError):

@@ -67,15 +67,13 @@ def as_dict(move: "Move") -> dict[str, Any]:
 
 def _side(lake: "Lake", name: str, overrides: list[str]) -> str:
     """SQL of the tiers that a snapshot's number or a recipe's path stands for."""
-    from manifests.wide import narrow
     from pipelines.recipe import load_recipe
-    from pipelines.tiering import guarded
+    from pipelines.tiering import compiled
     from quality.diff import snapshot_sql
-    from quality.tiers import compile_tiers
 
     if name.isdigit():
         return snapshot_sql(lake, int(name))
-    return compile_tiers(lake.connection, guarded(lake, load_recipe(Path(name), overrides).tiers), narrow=narrow).select_sql
+    return compiled(lake, load_recipe(Path(name), overrides).tiers).select_sql
 
 
 def suggest(

@@ -11,7 +11,7 @@ from manifests import Lake, create_lake, open_lake
 from manifests.errors import LakeMissingError
 from manifests.tables import signal_table
 from manifests.versions import OperatorVersion
-from manifests.wide import current_operators, narrow
+from manifests.wide import current_operators
 from pipelines.captions.settings import routes_of
 from pipelines.export import refuse_own_source
 from pipelines.export_folder import ExportFolder
@@ -21,14 +21,13 @@ from pipelines.passes import plan_passes
 from pipelines.recipe import Recipe
 from pipelines.sources import guess_kind
 from pipelines.sources.spec import expand
-from pipelines.tiering import guarded, unmeasured
+from pipelines.tiering import compiled, unmeasured
 from quality.sql_guard import relation_columns
-from quality.tiers import compile_tiers
 
 
 def check_fits(lake: Lake, recipe: Recipe) -> None:
     """Raises `SqlError` or `UsageError` for rules, columns and an export folder that do not fit the lake, whose operators are prepared."""
-    compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
+    compiled(lake, recipe.tiers)
     if recipe.export:
         export_columns(lake.query("SELECT * FROM wide LIMIT 0").schema, recipe.export)
         folder = ExportFolder(Path(recipe.export.to))

@@ -27,9 +27,8 @@ from pipelines.progress import Reporter
 from pipelines.reader import Reader
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.run_log import event, run_log
-from pipelines.tiering import beware, guarded, tier, tier_counts
+from pipelines.tiering import beware, compiled, tier, tier_counts
 from quality.funnel import funnel
-from quality.tiers import compile_tiers
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def export_tier(
         raise UsageError(f"The recipe {recipe.name} has no export. Add for example: export: {{tier: gold, to: out/gold}}")
     if not overwrite and (done := finished_before(lake, recipe.export, recipe.digest)):
         return done
-    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
+    rules = compiled(lake, recipe.tiers)
     facts = CardFacts(
-        rules=compiled.tiers.rows(),
-        funnel=[{**step} for step in funnel(lake.connection, compiled)],
+        rules=rules.tiers.rows(),
+        funnel=[{**step} for step in funnel(lake.connection, rules)],
         columns={row["column"]: (row["doc"], row["unit"]) for row in catalogue_rows()},
     )
     total = lake.value(

@@ -5,6 +5,7 @@ import uuid
 
 from manifests import Lake
 from manifests.changes import data_version
+from manifests.errors import SqlError
 from manifests.schema import WIDE_ALWAYS
 from manifests.wide import current_operators, narrow, wide_columns
 from operators.catalogue import rows as catalogue_rows
@@ -14,7 +15,7 @@ from quality.funnel import Movement, movement
 from quality.presets import scale_warnings
 from quality.rules import Rule, Tiers
 from quality.sql_guard import check_syntax, used_columns
-from quality.tiers import compile_tiers, expressions
+from quality.tiers import CompiledTiers, compile_tiers, expressions
 
 
 def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
@@ -27,9 +28,20 @@ def tier(lake: Lake, recipe: Recipe, run_id: uuid.UUID) -> bool:
     )
     if done and done[0] == {"recipe_digest": recipe.digest, "data_version": version, "latest": True}:
         return False
-    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
-    lake.write_tiers(recipe.name, recipe.digest, compiled.tiers.recorded(), compiled.select_sql, run_id, version)
+    rules = compiled(lake, recipe.tiers)
+    lake.write_tiers(recipe.name, recipe.digest, rules.tiers.recorded(), rules.select_sql, run_id, version)
     return True
+
+
+def compiled(lake: Lake, tiers: Tiers) -> CompiledTiers:
+    """The rules as SQL over the lake, with that of `guarded`. Raises `SqlError` that says what to add for columns nobody measured."""
+    try:
+        return compile_tiers(lake.connection, guarded(lake, tiers), narrow=narrow)
+    except SqlError as error:
+        adds = {row["column"]: row["operator"] for row in reversed(catalogue_rows())}
+        lacking = dict.fromkeys(adds[column] for column in error.unknown if column in adds)
+        advice = f"\nAdd to the operators, which measure what these rules read: {', '.join(lacking)}." if lacking else ""
+        raise SqlError(f"{error}{advice}", error.unknown) from None
 
 
 def guarded(lake: Lake, tiers: Tiers) -> Tiers:
@@ -61,8 +73,7 @@ def unmeasured(lake: Lake, tiers: Tiers) -> list[str]:
 def preview(lake: Lake, recipe: Recipe) -> list[Movement]:
     """What applying the rules would move, without writing."""
     beware(lake, recipe)
-    compiled = compile_tiers(lake.connection, guarded(lake, recipe.tiers), narrow=narrow)
-    return movement(lake.connection, compiled, f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
+    return movement(lake.connection, compiled(lake, recipe.tiers), f"SELECT sample_id, tier FROM {narrow(lake.connection, 'tier')}")
 
 
 def tier_counts(lake: Lake) -> dict[str, int]:

@@ -186,7 +186,7 @@ def check_columns(tree: Tree, columns: Mapping[str, str], sql: str, where: str) 
         text = nearest(first, columns)
         if not text and f'"{first}"' in sql:
             text = f" If it is meant as text, write it in single quotes: '{first}'."
-        raise SqlError(f"{where}: there is no column {first!r}.{text}")
+        raise SqlError(f"{where}: there is no column {first!r}.{text}", [first])
 
 
 def used_columns(tree: Tree, columns: Mapping[str, str]) -> set[str]:

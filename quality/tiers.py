@@ -46,7 +46,7 @@ def compile_tiers(
     """
     types = relation_columns(con, wide)
     used = {"sample_id", "error"}
-    problems: list[str] = []
+    problems: list[SqlError] = []
     for tier in tiers.tiers:
         for rule in tier.rules:
             where = f"rule {tier.name}.{rule.name}" + (f", line {rule.line}" if rule.line else "")
@@ -55,9 +55,9 @@ def compile_tiers(
                     check_bound(sql, types, expected, where)
                     used |= used_columns(check_syntax(sql, where), types)
                 except SqlError as error:
-                    problems.append(str(error))
+                    problems.append(error)
     if problems:
-        raise SqlError("\n".join(problems))
+        raise SqlError("\n".join(map(str, problems)), [column for problem in problems for column in problem.unknown])
     columns = tuple(sorted(used))
     select = ", ".join(known(column, types[column]) for column in columns)
     ctes = [f"base AS (SELECT {select} FROM {narrow(con, *columns) if narrow else wide} AS wide)"]

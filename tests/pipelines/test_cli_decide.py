@@ -6,13 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from manifests import Lake, open_lake
-from manifests.errors import RecipeError, UsageError
+from manifests.errors import RecipeError, SqlError, UsageError
 from manifests.versions import OperatorVersion
 from pipelines.cli import app
 from pipelines.cli_decide import share
 from pipelines.plan import check_recipe
 from pipelines.recipe import load_recipe
-from pipelines.tiering import beware, preview
+from pipelines.tiering import beware, compiled, preview
 from quality.presets import presets
 
 
@@ -154,6 +154,15 @@ def test_beware_of_scores_of_another_encoder_and_of_what_nobody_measured(gallery
     beware(lake, recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {pretty: aesthetic >= 5}}"))
     said_of = "Rule gold.pretty reads aesthetic, which is unknown for every sample: add aesthetic to the operators."
     assert said_of in capsys.readouterr().err
+
+
+def test_rules_on_what_nobody_measured_say_which_operators_to_add(gallery, tmp_path):
+    recipe = recipe_of(tmp_path, "lake: ./lake\ntiers: {gold: {preset: photo-strict, own: moir < 3}}")
+    with pytest.raises(SqlError) as error:
+        compiled(gallery(), recipe.tiers)
+    *rules, advice = str(error.value).splitlines()
+    assert advice.startswith("Add to the operators, which measure what these rules read: provenance, over_smooth, missing_grain,")
+    assert "rule gold.own, line 2: there is no column 'moir'." in rules
 
 
 def test_a_dry_run_finds_what_a_run_would_stumble_over(decided_copy):
