@@ -58,6 +58,7 @@ def measure(row: Row) -> dict[str, Any]:
 def spectrum(pixels: npt.NDArray[np.uint8], colour: bool) -> Float32:
     """Mean log power over the middles of the tiles, natural log, (side, side // 2 + 1), of luma or (``colour``) R - B."""
     import cv2
+    from scipy.fft import rfft2
 
     places = boxes(*pixels.shape[:2])
     side = min(SIDE, *places[0][2:])
@@ -71,8 +72,8 @@ def spectrum(pixels: npt.NDArray[np.uint8], colour: bool) -> Float32:
             values = cv2.subtract(tile[..., 0], tile[..., 2], dtype=cv2.CV_32F)
         else:
             values = cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        found = cv2.dft((values - values.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : side // 2 + 1]
-        total += cv2.log(cv2.transform(found * found, np.ones((1, 2), np.float32)) + np.float32(FLOOR * side * side))
+        found = rfft2((values - values.mean()) * window)
+        total += cv2.log(found.real**2 + found.imag**2 + np.float32(FLOOR * side * side))
     return np.asarray(np.fft.fftshift(total, axes=0) / len(places), np.float32)
 
 
