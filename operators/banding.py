@@ -2,12 +2,10 @@
 
 A channel that was quantised has a comb for a histogram, whatever the picture shows; a line at the frequency 1 / step in the
 histogram's spectrum tells how wide the steps are, even after compression has blurred the comb. (Reading the histogram's spectrum for
-traces of
-processing: Stamm and Liu 2010.)
+traces of processing: Stamm and Liu 2010.)
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,15 +59,9 @@ def comb(counts: npt.NDArray[np.float64]) -> float:
     if mass.min() < LEAST:
         return 0.0
     spectrum = np.abs(np.fft.rfft(counts / mass, LENGTH, axis=1))
-    lines, beside = windows()
-    strength = np.maximum(spectrum[:, lines] - spectrum[:, beside].mean(axis=2), 0)
-    return round(float((strength.mean(axis=0) * LENGTH / lines).max()), 4)  # a single level: nothing but rounding errors
-
-
-@lru_cache(maxsize=1)
-def windows() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Bins that a line may be in, and for each the bins beside it."""
-    lines = np.arange(LENGTH // WIDE, LENGTH // NARROW)
+    lines = np.arange(LENGTH // WIDE, LENGTH // NARROW)  # bins that a line may be in
     near, far = BESIDE
-    offsets = np.array([*range(-far, -near), *range(near, far)])
-    return lines, np.clip(lines[:, None] + offsets, 0, LENGTH // 2)
+    sums = np.cumsum(np.pad(spectrum, ((0, 0), (far + 1, far)), mode="edge"), axis=1)
+    before, after = (sums[:, lines + far + end] - sums[:, lines + far + start] for start, end in ((-far, -near), (near, far)))
+    strength = np.maximum(spectrum[:, lines] - (before + after) / (2 * (far - near)), 0)
+    return round(float((strength.mean(axis=0) * LENGTH / lines).max()), 4)  # a single level: nothing but rounding errors
