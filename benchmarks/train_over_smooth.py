@@ -1,4 +1,4 @@
-"""Trains the network of `over_smooth` and writes operators/weights/over_smooth.npz. Seeded; about twenty minutes of one processor.
+"""Trains the network of `over_smooth` and writes operators/weights/over_smooth.npz. Seeded; half an hour of one processor.
 
     python -m benchmarks.train_over_smooth --work FOLDER --pictures FOLDER     # examples are kept in --work, 1.2 GB
     python -m benchmarks.over_smooth_kinds                                     # then: figures on the first half
