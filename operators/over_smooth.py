@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from operators.base import BatchFn, Gray, Pixels, Reads, Row, Scope, field, per_row
 from operators.patches import CELL, SIDE, chosen, patches
+from operators.smooth_network import described, evidence, load
 from operators.tiles import UInt8, cut
 
 Float32 = npt.NDArray[np.float32]
@@ -46,15 +47,12 @@ class OverSmooth:
 
     def open(self) -> BatchFn:
         from operators import artifact_loops  # noqa: F401  (compiled before threads need it)
-        from operators.smooth_network import load
 
         load()
         return per_row(self.adds, measure)
 
 
 def measure(row: Row) -> dict[str, Any]:
-    from operators.smooth_network import described
-
     luma = [patches(tile) for tile in cut(row.view(LUMA))]
     covered = [skin_shares(tile) for tile in cut(row.view(PIXELS))]
     found = np.concatenate([np.zeros((0, SIDE, SIDE), np.uint8), *luma])
@@ -71,8 +69,6 @@ def measure(row: Row) -> dict[str, Any]:
 
 def score(seen: Float32) -> float:
     """0-1 from what was seen in patches."""
-    from operators.smooth_network import evidence
-
     return min(max((evidence(seen) - NONE) / (ALL - NONE), 0.0), 1.0) if len(seen) else 0.0
 
 

@@ -38,10 +38,15 @@ def compiled(lake: Lake, tiers: Tiers) -> CompiledTiers:
     try:
         return compile_tiers(lake.connection, guarded(lake, tiers), narrow=narrow)
     except SqlError as error:
-        adds = {row["column"]: row["operator"] for row in reversed(catalogue_rows())}
+        adds = operator_by_column()
         lacking = dict.fromkeys(adds[column] for column in error.unknown if column in adds)
         advice = f"\nAdd to the operators, which measure what these rules read: {', '.join(lacking)}." if lacking else ""
         raise SqlError(f"{error}{advice}", error.unknown) from None
+
+
+def operator_by_column() -> dict[str, str]:
+    """The operator that measures a column; of several the first in the catalogue."""
+    return {row["column"]: row["operator"] for row in reversed(catalogue_rows())}
 
 
 def guarded(lake: Lake, tiers: Tiers) -> Tiers:
@@ -61,7 +66,7 @@ def beware(lake: Lake, recipe: Recipe) -> None:
 def unmeasured(lake: Lake, tiers: Tiers) -> list[str]:
     """A sentence for every rule on a column that ``wide`` always has, but that no operator of this lake fills."""
     missing = WIDE_ALWAYS.keys() - wide_columns(current_operators(lake.connection)).keys()
-    adds = {row["column"]: row["operator"] for row in reversed(catalogue_rows())}
+    adds = operator_by_column()
     return [
         f"Rule {tier.name}.{rule.name} reads {column}, which is unknown for every sample: add {adds[column]} to the operators."
         for tier in tiers.tiers

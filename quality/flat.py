@@ -18,8 +18,8 @@ PART = 1_000_000
 """Samples that are joined at a time: a dozen joins over ten million at once want more memory than there is, and take no less time."""
 LEFT_OUT = ("metadata", "captions", "media_hash", "caption_hash", "pair_hash", "ref_hash", "parent_id")
 """Large, or of no use to look at."""
-EVIDENCE = ("aigc_evidence", "video_aigc_evidence")
-LISTS_KEPT = ("failed_rules", *EVIDENCE)
+AIGC_EVIDENCE = ("aigc_evidence", "video_aigc_evidence")
+LISTS_KEPT = ("failed_rules", *AIGC_EVIDENCE)
 NO_MEASURE = (
     *("byte_offset", "phash", "dhash", "flip_phash", "clip_best_caption", "orientation", "span_start_s", "span_end_s"),
     *("near_distance", "near_check", "near_points", "seed"),

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from manifests import Lake
 from quality import report_data as data
 from quality.caption_report import caption_part
-from quality.flat import EVIDENCE, FLAT, flattened
+from quality.flat import AIGC_EVIDENCE, FLAT, flattened
 from quality.leaves import leaves
 from quality.page import environment, short_address
 from quality.report_cards import cards_of, slider
@@ -74,7 +74,7 @@ def _page(
     failing = [(rule, n, wanted(ids)) for rule, n, ids in data.failing(lake, rules, per_rule)]
     kept = wanted(data.examples(lake, top, TOP_PICTURES))
     copies, groups = data.groups(lake, GROUPS, GROUP_PICTURES)
-    told = [column for column in EVIDENCE if column in kinds]
+    told = [column for column in AIGC_EVIDENCE if column in kinds]
     evidence = data.evidence(lake, told, EVIDENCE_PICTURES) if told else []
     captions = caption_part(lake)
     for ids in (
